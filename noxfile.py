@@ -1,0 +1,218 @@
+"""The sessions of the workspace; `nox -l` lists them.
+
+Settings of the tools are in pyproject.toml; this file only says what is installed and run.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.sessions = ["tests"]
+nox.options.reuse_venv = "yes"
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+GROUPS = {
+    name: nox.project.dependency_groups(PYPROJECT, name) for name in PYPROJECT["dependency-groups"]
+}
+
+# Distribution and folder, lowest layer first. The import name is the distribution's with `_`.
+PACKAGES = {
+    "httpcore-proto": "packages/httpcore-proto",
+    "wsproto-async": "packages/wsproto-async",
+    "httpclient": "packages/httpclient",
+    "httpserver": "packages/httpserver",
+    "httpcore-testing": "packages/testing",
+}
+IMPORT_NAMES = [name.replace("-", "_") for name in PACKAGES]
+EXTRAS = {
+    "httpcore-proto": "[aio,brotli,zstd]",
+    "httpclient": "[trio,uvloop]",
+    "httpserver": "[trio,uvloop]",
+}
+
+# What `smoke` installs, each alone, and which of our packages must be importable after that.
+SMOKE = {
+    "httpcore-proto": ["httpcore_proto"],
+    "httpclient": ["httpcore_proto", "wsproto_async", "httpclient"],
+    "httpserver": ["httpcore_proto", "wsproto_async", "httpserver"],
+    "httpcore-testing": IMPORT_NAMES,
+}
+
+
+def runs(version: str) -> bool:
+    """Tell whether this Python really starts; a version manager's shim may only complain."""
+    try:
+        return subprocess.run([f"python{version}", "-c", ""], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+CURRENT = f"{sys.version_info.major}.{sys.version_info.minor}"
+OTHERS = [version for version in ("3.11", "3.12", "3.13") if version != CURRENT and runs(version)]
+
+
+def install(session: nox.Session, *requirements: str, editable: bool = True) -> None:
+    """Install all five packages, and with them what the session needs.
+
+    In one command, because then pip takes each sibling from the tree. One by one, it would look
+    for the siblings on PyPI, where projects of other people have such names.
+    """
+    folders = [f"./{folder}{EXTRAS.get(name, '')}" for name, folder in PACKAGES.items()]
+    if editable:
+        folders = [argument for folder in folders for argument in ("--editable", folder)]
+    session.install(*folders, *requirements)
+
+
+@nox.session(python=[CURRENT, *OTHERS])
+def tests(session: nox.Session) -> None:
+    """Run the whole test suite, on nox's own Python with coverage; arguments go to pytest."""
+    install(session, *GROUPS["test"])
+    if session.python != CURRENT or session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("coverage", "run", "-m", "pytest")
+    session.run("coverage", "report")
+    for floor in PYPROJECT["tool"]["coverage-floors"]:
+        files = [f"--include={floor['include']}", f"--omit={floor['omit']}"]
+        session.run("coverage", "report", *files, f"--fail-under={floor['percent']}")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install(*GROUPS["lint"])
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types inside, and that every public name has one."""
+    install(session, *GROUPS["types"])
+    session.run("mypy")
+    incomplete = [name for name in IMPORT_NAMES if not is_completely_typed(session, name)]
+    if incomplete:
+        session.error(f"public names without types in {', '.join(incomplete)}")
+
+
+def is_completely_typed(session: nox.Session, package: str) -> bool:
+    output = session.run(
+        *("pyright", "--verifytypes", package, "--ignoreexternal", "--outputjson"),
+        silent=True,
+        stderr=None,
+        success_codes=[0, 1],  # 1: there is something to report
+    )
+    report = json.loads(output)["typeCompleteness"]
+    session.log(f"{package}: {report['completenessScore']:.1%} of the public names have types")
+    for symbol in report["symbols"]:
+        if symbol["isExported"] and not symbol["isTypeKnown"]:
+            messages = "; ".join(diagnostic["message"] for diagnostic in symbol["diagnostics"])
+            session.warn(f"{symbol['name']}: {messages}")
+    return bool(report["completenessScore"] == 1)
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check who imports whom, and the sizes and names of modules."""
+    session.run("python", "tools/check_layers.py")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build the five sdists, and from each its wheel, into dist/."""
+    session.install(*GROUPS["build"])
+    shutil.rmtree("dist", ignore_errors=True)
+    for folder in PACKAGES.values():
+        session.run("python", "-m", "build", "--outdir", "dist", folder)
+
+
+@nox.session(requires=["build"])
+def smoke(session: nox.Session) -> None:
+    """Install the built wheels into fresh environments outside the tree and use each once."""
+    with tempfile.TemporaryDirectory(prefix="smoke-") as name:
+        outside = Path(name)
+        # Constrained to the files in dist/, so that no index can offer a sibling instead.
+        constraints = outside / "constraints.txt"
+        wheels = {name: built(session, name, "whl").as_uri() for name in PACKAGES}
+        constraints.write_text("".join(f"{name} @ {uri}\n" for name, uri in wheels.items()))
+        for distribution, importable in SMOKE.items():
+            folder = outside / distribution
+            session.run("python", "-m", "venv", str(folder))
+            python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+            for arguments in (
+                ["-m", "pip", "install", "--constraint", str(constraints), distribution],
+                ["-m", "pip", "check"],
+                ["-I", str(ROOT / "tools/smoke/importable.py"), *importable],
+                ["-I", str(ROOT / f"tools/smoke/{distribution}.py")],
+            ):
+                with session.chdir(outside):
+                    session.run(python, *arguments, external=True)
+        build_without_network(session, outside)
+
+
+def built(session: nox.Session, name: str, suffix: str) -> Path:
+    matches = list((ROOT / "dist").glob(f"{name.replace('-', '_')}-*.{suffix}"))
+    if len(matches) != 1:
+        session.error(f"expected one .{suffix} of {name} in dist/, found {len(matches)}")
+    return matches[0]
+
+
+def build_without_network(session: nox.Session, outside: Path) -> None:
+    """Build httpcore-proto from its sdist with everything but a wheelhouse out of reach."""
+    sdist = built(session, "httpcore-proto", "tar.gz")
+    settings = nox.project.load_toml("packages/httpcore-proto/pyproject.toml")
+    wheelhouse = str(outside / "wheelhouse")
+    requirements = settings["build-system"]["requires"]
+    session.run("python", "-m", "pip", "download", "--quiet", "--dest", wheelhouse, *requirements)
+    proxies = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    session.run(
+        *("python", "-m", "pip", "wheel", "--no-deps", "--no-cache-dir", "--no-index"),
+        *("--find-links", wheelhouse, "--wheel-dir", str(outside / "built"), str(sdist)),
+        env={
+            **dict.fromkeys(proxies, "http://127.0.0.1:9"),
+            "NO_PROXY": "",
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_FIND_LINKS": "",
+            # An empty cache: what an earlier build downloaded must not help.
+            "XDG_CACHE_HOME": str(outside / "cache"),
+        },
+    )
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run server and client against each other; with `-- --serve`, serve a page for a browser."""
+    install(session)
+    session.run("python", "tools/demo.py", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure; the arguments are those of tools/bench."""
+    install(session)
+    session.run("python", "-m", "tools.bench", *session.posargs)
+
+
+@nox.session
+def asan(session: nox.Session) -> None:
+    """Run the tests of httpcore-proto with its C under AddressSanitizer and UBSan."""
+    question = [os.environ.get("CC", "cc"), "-print-file-name=libasan.so"]
+    runtime = subprocess.run(question, capture_output=True, text=True, check=True).stdout.strip()
+    if not os.path.isabs(runtime):
+        session.error("this compiler has no libasan.so; set CC to a GCC that has")
+    session.env["HTTPCORE_PROTO_SANITIZE"] = "1"
+    # Not editable: beside the sources, this build would serve all other sessions, too.
+    install(session, *GROUPS["test"], editable=False)
+    session.run(
+        *("pytest", "packages/httpcore-proto/tests", *session.posargs),
+        # The interpreter itself is not instrumented and never frees some of its memory.
+        env={"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"},
+    )
