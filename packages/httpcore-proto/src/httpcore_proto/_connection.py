@@ -1,0 +1,307 @@
+"""What both machines share: bytes in, events out; events in, bytes out; never a wait.
+
+Theory of operation. `receive_data` only keeps the bytes. `next_event` hands them to the
+parser, one message at a time, takes out everything that the parser found in one call,
+and gives it away event by event: a head, a piece of body, the end. When a message is
+complete the parser stands still, `next_event` says `PAUSED`, and what follows (a
+pipelined request, bytes of another protocol) stays untouched until `start_next_cycle`,
+so that a request can never be answered before the one ahead of it.
+
+`send` checks the event against the state table, turns it into bytes, and only then
+changes state: a refused event leaves no trace. The connection alone writes framing
+fields and the close and keep-alive options.
+
+Not here: sockets, time, and any decision about what to answer. What differs between the
+roles is in `_server.py` and `_client.py`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, NoReturn
+
+from multidict import CIMultiDict
+
+from ._errors import LocalProtocolError, RemoteProtocolError
+from ._events import (
+    CONNECTION_CLOSED,
+    END_OF_MESSAGE,
+    NEED_DATA,
+    PAUSED,
+    ConnectionClosed,
+    Data,
+    EndOfMessage,
+    Event,
+    NoEvent,
+    decode,
+)
+from ._fields import Framing, encode_fields, encode_text
+from ._limits import DEFAULT_LIMITS, Limits
+from ._parser import (
+    CHUNK_END,
+    DATA,
+    END,
+    ERROR,
+    HEAD,
+    MANY_SPANS,
+    OWN_ARENA,
+    REST,
+    TRAILERS,
+    body_pieces,
+    feed,
+    finish,
+    new_parser,
+    release,
+    unpack,
+)
+from ._parser_errors import parser_error
+from ._states import CLOSED, DONE, MUST_CLOSE, SWITCHED, ConnectionState, State, Table
+from ._states import ERROR as ERROR_STATE
+
+# How the body that we send is delimited; a number from 0 on is what is left of a
+# Content-Length.
+CHUNKED_BODY: Final = -1
+UNTIL_CLOSE: Final = -2
+NO_BODY: Final = -3  # HEAD, 204, 304: whatever is given stays here (RFC 9112 section 6.3)
+
+# What one call of the parser can hold besides facts.
+_REST_OF_MESSAGE: Final = DATA | END | ERROR
+_EVENTS: Final = HEAD | _REST_OF_MESSAGE
+
+
+class Connection:
+    """What both roles share: the input side, and the body we send."""
+
+    __slots__ = (
+        "_body",
+        "_chunk_ends",
+        "_data",
+        "_eof",
+        "_error",
+        "_limits",
+        "_offset",
+        "_packed",
+        "_parser",
+        "_pending",
+        "_sending",
+        "_state",
+        "_trailers",
+        "_upgrade_offered",
+    )
+
+    _role: ClassVar[int]
+    _our_table: ClassVar[Table]
+    _their_table: ClassVar[Table]
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._limits = limits
+        self._parser = new_parser(self._role, limits)
+        self._state = ConnectionState(self._our_table, self._their_table)
+        # Input not parsed yet is _data[_offset:]; what the last call of the parser
+        # found and next_event has not given away is in _pending's bits and beside it.
+        self._data = b""
+        self._offset = 0
+        self._eof = False
+        self._pending = 0
+        self._packed = b""
+        self._body = b""
+        self._chunk_ends: tuple[int, ...] = ()
+        self._trailers = b""
+        self._error: RemoteProtocolError | None = None
+        self._sending = 0
+        self._upgrade_offered = False
+
+    @property
+    def our_state(self) -> State:
+        """State of this side."""
+        return self._state.our_state
+
+    @property
+    def their_state(self) -> State:
+        """State of the peer's side, as far as events were taken."""
+        return self._state.their_state
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether, as far as is known, the connection lives on after this exchange."""
+        return self._state.keep_alive
+
+    @property
+    def trailing_data(self) -> tuple[bytes, bool]:
+        """Bytes received but not parsed, and whether the peer closed behind them.
+
+        After a switch of protocols they belong to the new one.
+        """
+        return self._data[self._offset :], self._eof
+
+    def receive_data(self, data: bytes | bytearray | memoryview) -> None:
+        """Take bytes from the peer; `next_event` tells what they mean.
+
+        Stop reading while `next_event` returns `PAUSED`: what is given here is kept.
+
+        Args:
+            data: Any number of bytes, cut anywhere; none mean nothing. Copied unless
+                they are `bytes`.
+        """
+        if type(data) is not bytes:
+            data = bytes(data)
+        if self._offset < len(self._data):
+            data = self._data[self._offset :] + data
+        self._data = data
+        self._offset = 0
+
+    def receive_eof(self) -> None:
+        """The peer sends nothing more."""
+        self._eof = True
+
+    @property
+    def reusable(self) -> bool:
+        """Whether `start_next_cycle` may follow: the exchange ended cleanly."""
+        state = self._state
+        return state.our_state is DONE and state.their_state is DONE and state.keep_alive
+
+    def start_next_cycle(self) -> None:
+        """Begin the next exchange, once both sides are `DONE`.
+
+        Raises:
+            LocalProtocolError: They are not.
+        """
+        self._state.next_cycle()
+
+    def next_event(self) -> Event | NoEvent:
+        """Return the next event from the peer.
+
+        Returns:
+            An event; `NEED_DATA` when all input is used up; `PAUSED` when the peer's
+            message is complete and the next may not begin, because the exchange is not
+            over, the connection ends with it, or it speaks another protocol now.
+
+        Raises:
+            RemoteProtocolError: The peer broke the protocol or a limit. Every later
+                call raises the same error.
+        """
+        pending = self._pending
+        if not pending:
+            event = self._parse()
+            if event is not None:
+                return event
+            pending = self._pending
+        if pending & HEAD:
+            self._pending = pending & _REST_OF_MESSAGE
+            return self._received_head(pending)
+        if pending & DATA:
+            self._pending = pending & ~DATA
+            body, self._body = self._body, b""
+            return Data(body, self._chunk_ends)
+        if pending & END:
+            self._pending = 0
+            self._state.received(EndOfMessage)
+            if self._trailers:
+                parts = decode(self._trailers).split("\0")
+                self._trailers = b""
+                return EndOfMessage(CIMultiDict(zip(parts[0::2], parts[1::2], strict=False)))
+            return END_OF_MESSAGE
+        self._fail()
+
+    def _parse(self) -> Event | NoEvent | None:
+        """Give input to the parser; None when something is pending then."""
+        state = self._state
+        their_state = state.their_state
+        if their_state is ERROR_STATE:
+            assert self._error is not None
+            raise self._error
+        if their_state is DONE or their_state is MUST_CLOSE or their_state is SWITCHED:
+            return PAUSED
+        if their_state is CLOSED:
+            return CONNECTION_CLOSED
+        data = self._data
+        if self._offset == len(data):
+            return self._parse_eof() if self._eof else NEED_DATA
+        self._check_expected()
+        parser = self._parser
+        pending: int = feed(parser, data, self._offset, len(data))
+        if pending & HEAD:
+            self._packed = unpack(parser.head, parser.head_size)
+        if pending & DATA:
+            if pending & MANY_SPANS:
+                self._body, self._chunk_ends = body_pieces(parser, data)
+            else:
+                offset, length = parser.body_offset, parser.body_length
+                # A read that is all body is handed on as the object it came in.
+                self._body = data if length == len(data) else data[offset : offset + length]
+                self._chunk_ends = (length,) if pending & CHUNK_END else ()
+        if pending & TRAILERS:
+            self._trailers = unpack(
+                parser.head + parser.head_size, parser.arena_size - parser.head_size
+            )
+        if pending & OWN_ARENA:
+            release(parser)
+        if pending & REST:
+            self._offset = parser.consumed
+        else:
+            self._data = b""
+            self._offset = 0
+        if pending & _EVENTS:
+            self._pending = pending
+            return None
+        return NEED_DATA if self._offset == len(self._data) else self._parse()
+
+    def _parse_eof(self) -> Event | None:
+        self._pending = pending = finish(self._parser)
+        if pending:
+            return None
+        self._state.received(ConnectionClosed)
+        return CONNECTION_CLOSED
+
+    def _check_expected(self) -> None:
+        """Refuse input that nothing asked for; only clients ever have it."""
+
+    def _received_head(self, facts: int) -> Event:
+        raise AssertionError  # pragma: no cover - abstract
+
+    def _fail(self, error: RemoteProtocolError | None = None) -> NoReturn:
+        self._error = error = error or parser_error(self._parser, self._limits)
+        self._pending = 0
+        self._data = b""
+        self._offset = 0
+        self._state.fail_theirs()
+        raise error
+
+    def _send_body(self, event: Data | EndOfMessage | ConnectionClosed) -> bytes:
+        """Encode what has the same form in both directions."""
+        if type(event) is Data:
+            return self._encode_data(event.data)
+        if type(event) is EndOfMessage:
+            return self._encode_end(event)
+        return b""
+
+    def _encode_data(self, data: bytes) -> bytes:
+        sending = self._sending
+        if sending >= 0:
+            if len(data) > sending:
+                raise LocalProtocolError(
+                    f"body too long: {len(data)} more bytes, Content-Length leaves {sending}"
+                )
+            self._sending = sending - len(data)
+            return data
+        if sending == CHUNKED_BODY:
+            # An empty chunk would end the body.
+            return b"%x\r\n%b\r\n" % (len(data), data) if data else b""
+        return data if sending == UNTIL_CLOSE else b""
+
+    def _encode_end(self, event: EndOfMessage) -> bytes:
+        sending = self._sending
+        if sending > 0:
+            raise LocalProtocolError(
+                f"body too short: {sending} bytes of the Content-Length are missing"
+            )
+        if sending == CHUNKED_BODY:
+            if not event.trailers:
+                return b"0\r\n\r\n"
+            framing = Framing()
+            lines = encode_fields(event.trailers, framing)
+            if framing.named:
+                raise LocalProtocolError(f"{framing.named} cannot be a trailer field")
+            return b"0\r\n%b\r\n" % encode_text(lines)
+        if event.trailers:
+            raise LocalProtocolError("trailers need a chunked body")
+        return b""

@@ -1,0 +1,199 @@
+"""The server's machine: requests come in, responses go out."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from ._abnf import check_text
+from ._connection import CHUNKED_BODY, NO_BODY, UNTIL_CLOSE, Connection
+from ._errors import InvalidURLError, LocalProtocolError
+from ._events import (
+    END_OF_MESSAGE,
+    Event,
+    InformationalResponse,
+    Request,
+    Response,
+    received_request,
+)
+from ._fields import Framing, encode_fields, encode_text
+from ._http import RESPONSES
+from ._limits import DEFAULT_LIMITS, Limits
+from ._parser import HAS_LENGTH, HTTP10, KEEP_ALIVE, ORIGIN_FORM, ROLE_SERVER, UPGRADE
+from ._states import CLIENT_TABLE, DONE, SEND_BODY, SERVER_TABLE
+
+# RFC 9112 section 3.2.2 and 3.2.3. What the parser let through is visible ASCII.
+_ABSOLUTE_FORM: Final = re.compile(
+    r"[A-Za-z][A-Za-z0-9+.\-]*://(?:[^/?#@]*@)?(?:\[[0-9A-Fa-fvV:.]+\]|[^/?#@:\[\]]+)(?::[0-9]*)?"
+    r"(?:[/?#].*)?"
+)
+_AUTHORITY_FORM: Final = re.compile(r"(?:\[[0-9A-Fa-fvV:.]+\]|[^/?#@:\[\]]+):[0-9]+")
+
+_STATUS_LINES: Final = {
+    status: f"HTTP/1.1 {status} {phrase}\r\n" for status, (phrase, _) in RESPONSES.items()
+}
+
+
+class ServerConnection(Connection):
+    """A server's side of one HTTP/1.1 connection: requests come in, responses go out.
+
+    Args:
+        limits: Bounds on what the client may send.
+    """
+
+    __slots__ = ("_method", "_peer_is_http10")
+
+    _role = ROLE_SERVER
+    _our_table = SERVER_TABLE
+    _their_table = CLIENT_TABLE
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
+        # Of the request being answered; what an early answer has to assume until then.
+        self._method = ""
+        self._peer_is_http10 = False
+
+    def _received_head(self, facts: int) -> Event:
+        content_length = self._parser.content_length if facts & HAS_LENGTH else None
+        request = received_request(self._packed, facts, content_length)
+        method = request.method
+        if not facts & ORIGIN_FORM:
+            self._check_form(method, request.target)
+        self._method = method
+        self._peer_is_http10 = bool(facts & HTTP10)
+        self._upgrade_offered = bool(facts & UPGRADE)
+        state = self._state
+        state.received(Request)
+        state.request_begun()
+        if not facts & KEEP_ALIVE:
+            state.keep_alive = False
+        return request
+
+    def _check_form(self, method: str, target: str) -> None:
+        """Asterisk form goes with OPTIONS only, authority form with CONNECT only."""
+        if method == "CONNECT":
+            valid = _AUTHORITY_FORM.fullmatch(target) is not None
+        elif target == "*":
+            valid = method == "OPTIONS"
+        else:
+            valid = _ABSOLUTE_FORM.fullmatch(target) is not None
+        if not valid:
+            self._fail(InvalidURLError("request target has no valid form", rule="target-form"))
+
+    def send(self, event: Event) -> bytes:
+        """Return the bytes of an event; write them in order.
+
+        A response without Content-Length is sent chunked, to an HTTP/1.0 client up to
+        the end of the connection. The body of a response that has none (to HEAD, 204,
+        304) is dropped here.
+
+        Args:
+            event: `InformationalResponse`, `Response`, `Data`, `EndOfMessage` or
+                `ConnectionClosed`.
+
+        Raises:
+            LocalProtocolError: It is not this event's turn, or the event is not fit to
+                be sent. Nothing has changed then.
+        """
+        state = self._state
+        following = state.check_send(type(event))
+        if isinstance(event, Response):
+            head, self._sending, state.keep_alive = self._encode_response(event, None)
+            state.sent(following)
+            if self._method == "CONNECT" and event.status < 300:
+                state.switch()
+            return encode_text(head)
+        if isinstance(event, InformationalResponse):
+            data = encode_text(self._encode_informational(event))
+            if event.status == 101:
+                state.switch()
+            return data
+        data = self._send_body(event)  # type: ignore[arg-type]  # check_send refused the rest
+        state.sent(following)
+        return data
+
+    def send_message(self, head: Response, body: bytes = b"") -> bytes:
+        """Return the bytes of a whole response, head and body in one piece.
+
+        The same as `send` of the head, of `Data(body)` and of `EndOfMessage()`, but the
+        length is known. For bodies small enough to be copied.
+
+        Raises:
+            LocalProtocolError: As for `send`.
+        """
+        state = self._state
+        state.check_send(Response)
+        text, sending, keep_alive = self._encode_response(head, len(body))
+        data = encode_text(text)
+        if sending >= 0:
+            if sending != len(body):
+                raise LocalProtocolError(
+                    f"Content-Length is {sending}, but the body has {len(body)} bytes"
+                )
+            data += body
+        elif sending != NO_BODY:
+            self._sending = sending
+            data += self._encode_data(body) + self._encode_end(END_OF_MESSAGE)
+        state.keep_alive = keep_alive
+        state.sent(DONE)
+        if self._method == "CONNECT" and head.status < 300:
+            state.switch()
+        return data
+
+    def _encode_response(self, event: Response, length: int | None) -> tuple[str, int, bool]:
+        """Return the head, how its body is delimited, and whether the connection lives."""
+        status, method, http10 = event.status, self._method, self._peer_is_http10
+        if not 200 <= status <= 999:
+            raise LocalProtocolError(f"status {status} of a final response, expected 200 to 999")
+        framing = Framing()
+        fields = encode_fields(event.fields, framing)
+        content_length = framing.content_length
+        if content_length is None and not framing.chunked:
+            content_length = length
+        keep_alive = self._state.keep_alive and not framing.close
+        connects = method == "CONNECT" and status < 300
+        if status == 204 or status == 304 or connects:
+            sending, lines = NO_BODY, ""
+        elif content_length is not None:
+            sending, lines = content_length, f"Content-Length: {content_length}\r\n"
+        elif http10:
+            sending, lines, keep_alive = UNTIL_CLOSE, "", False
+        else:
+            sending, lines = CHUNKED_BODY, "Transfer-Encoding: chunked\r\n"
+        if method == "HEAD":
+            sending = NO_BODY
+        if not connects:
+            if not keep_alive:
+                framing.options.append("close")
+            elif http10:
+                framing.options.append("keep-alive")
+        if framing.options:
+            lines += f"Connection: {', '.join(framing.options)}\r\n"
+        preset = event.preset.text if event.preset is not None else ""
+        return f"{_status_line(event)}{preset}{fields}{lines}\r\n", sending, keep_alive
+
+    def _encode_informational(self, event: InformationalResponse) -> str:
+        if not 100 <= event.status <= 199:
+            raise LocalProtocolError(f"status {event.status} of an interim response")
+        if self._peer_is_http10:
+            raise LocalProtocolError("an HTTP/1.0 client cannot take interim responses")
+        if event.status == 101:
+            if not self._upgrade_offered:
+                raise LocalProtocolError("101 to a request that offers no upgrade")
+            if self._state.their_state is SEND_BODY:
+                raise LocalProtocolError("101 before the end of the request")
+        framing = Framing()
+        fields = encode_fields(event.fields, framing)
+        if framing.chunked or framing.content_length is not None:
+            raise LocalProtocolError("an interim response has no body")
+        lines = f"Connection: {', '.join(framing.options)}\r\n" if framing.options else ""
+        preset = event.preset.text if event.preset is not None else ""
+        return f"{_status_line(event)}{preset}{fields}{lines}\r\n"
+
+
+def _status_line(event: Response | InformationalResponse) -> str:
+    reason = event.given_reason
+    if reason is None:
+        line = _STATUS_LINES.get(event.status)
+        return line if line is not None else f"HTTP/1.1 {event.status} \r\n"
+    return f"HTTP/1.1 {event.status} {check_text(reason, 'reason')}\r\n"
