@@ -46,6 +46,8 @@ SMOKE = {
     "httpcore-testing": IMPORT_NAMES,
 }
 
+PYTHON_IN_VENV = "Scripts/python.exe" if os.name == "nt" else "bin/python"
+
 
 def runs(version: str) -> bool:
     """Tell whether this Python really starts; a version manager's shim may only complain."""
@@ -136,26 +138,36 @@ def build(session: nox.Session) -> None:
 
 @nox.session(requires=["build"])
 def smoke(session: nox.Session) -> None:
-    """Install the built wheels into fresh environments outside the tree and use each once."""
-    with tempfile.TemporaryDirectory(prefix="smoke-") as name:
+    """Install what was built into fresh environments outside the tree and use each once."""
+    wheels = [built(session, name, "whl") for name in PACKAGES]
+    settings = nox.project.load_toml("packages/httpcore-proto/pyproject.toml")
+    with tempfile.TemporaryDirectory(prefix="smoke-") as name, session.chdir(name):
         outside = Path(name)
-        # Constrained to the files in dist/, so that no index can offer a sibling instead.
-        constraints = outside / "constraints.txt"
-        wheels = {name: built(session, name, "whl").as_uri() for name in PACKAGES}
-        constraints.write_text("".join(f"{name} @ {uri}\n" for name, uri in wheels.items()))
+        # All that comes from an index comes here. What follows sees no index: none can offer a
+        # sibling, and a forgotten dependency is not found.
+        download = ["python", "-m", "pip", "download", "--quiet", "--dest", "wheelhouse"]
+        session.run(*download, *wheels, *settings["build-system"]["requires"])
+        session.env["PIP_NO_INDEX"] = "1"
+        session.env["PIP_FIND_LINKS"] = (outside / "wheelhouse").as_uri()
         for distribution, importable in SMOKE.items():
-            folder = outside / distribution
-            session.run("python", "-m", "venv", str(folder))
-            python = str(folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
+            session.run("python", "-m", "venv", distribution)
+            python = f"{outside}/{distribution}/{PYTHON_IN_VENV}"
             for arguments in (
-                ["-m", "pip", "install", "--constraint", str(constraints), distribution],
+                ["-m", "pip", "install", distribution],
                 ["-m", "pip", "check"],
-                ["-I", str(ROOT / "tools/smoke/importable.py"), *importable],
-                ["-I", str(ROOT / f"tools/smoke/{distribution}.py")],
+                ["-I", f"{ROOT}/tools/smoke/importable.py", *importable],
+                ["-I", f"{ROOT}/tools/smoke/{distribution}.py"],
             ):
-                with session.chdir(outside):
-                    session.run(python, *arguments, external=True)
-        build_without_network(session, outside)
+                session.run(python, *arguments, external=True)
+        # httpcore-proto from its sdist: no network, and nothing that an earlier build has cached.
+        session.run(
+            *("python", "-m", "pip", "wheel", "--no-cache-dir", "--no-deps"),
+            built(session, "httpcore-proto", "tar.gz"),
+            env={
+                **dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9"),
+                "XDG_CACHE_HOME": f"{outside}/cache",
+            },
+        )
 
 
 def built(session: nox.Session, name: str, suffix: str) -> Path:
@@ -163,28 +175,6 @@ def built(session: nox.Session, name: str, suffix: str) -> Path:
     if len(matches) != 1:
         session.error(f"expected one .{suffix} of {name} in dist/, found {len(matches)}")
     return matches[0]
-
-
-def build_without_network(session: nox.Session, outside: Path) -> None:
-    """Build httpcore-proto from its sdist with everything but a wheelhouse out of reach."""
-    sdist = built(session, "httpcore-proto", "tar.gz")
-    settings = nox.project.load_toml("packages/httpcore-proto/pyproject.toml")
-    wheelhouse = str(outside / "wheelhouse")
-    requirements = settings["build-system"]["requires"]
-    session.run("python", "-m", "pip", "download", "--quiet", "--dest", wheelhouse, *requirements)
-    proxies = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-    session.run(
-        *("python", "-m", "pip", "wheel", "--no-deps", "--no-cache-dir", "--no-index"),
-        *("--find-links", wheelhouse, "--wheel-dir", str(outside / "built"), str(sdist)),
-        env={
-            **dict.fromkeys(proxies, "http://127.0.0.1:9"),
-            "NO_PROXY": "",
-            "PIP_CONFIG_FILE": os.devnull,
-            "PIP_FIND_LINKS": "",
-            # An empty cache: what an earlier build downloaded must not help.
-            "XDG_CACHE_HOME": str(outside / "cache"),
-        },
-    )
 
 
 @nox.session
