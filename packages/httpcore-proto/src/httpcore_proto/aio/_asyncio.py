@@ -1,0 +1,366 @@
+"""Links and runtime on asyncio and uvloop: the transport is the link.
+
+`AsyncioLink` is the transport's protocol, and nearly nothing else: it hands bytes to the
+receiver in the call in which they come, and `write` is the transport's own method. No
+stream object, no queue and no reader task lies between the socket and the parser.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl as ssl_module
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from ._deadlines import Deadlines
+from ._errors import BusyError, LinkLostError
+from ._interfaces import Receiver
+
+# RFC 8305 section 8: the recommended delay between two connection attempts.
+_HAPPY_EYEBALLS_DELAY: Final = 0.25
+
+
+class AsyncioLink(asyncio.Protocol):
+    """A link over an asyncio transport; made before the transport is."""
+
+    __slots__ = (
+        "_closing",
+        "_deadlines",
+        "_drain_waiter",
+        "_exc",
+        "_loop",
+        "_lost",
+        "_lost_waiters",
+        "_more_waiter",
+        "_receive",
+        "_receiver",
+        "_transport",
+        "deadline",
+        "needs_drain",
+        "write",
+        "writelines",
+    )
+
+    write: Callable[[bytes], None]
+    writelines: Callable[[Iterable[bytes]], None]
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, deadlines: Deadlines, receiver: Receiver
+    ) -> None:
+        self._loop = loop
+        self._deadlines = deadlines
+        self._receiver = receiver
+        self._receive = receiver.bytes_received
+        self._transport: Any = None
+        self._more_waiter: asyncio.Future[None] | None = None
+        self._drain_waiter: asyncio.Future[None] | None = None
+        self._lost_waiters: list[asyncio.Future[None]] | None = None
+        self._lost = False
+        self._closing = False
+        self._exc: Exception | None = None
+        self.deadline: float | None = None
+        self.needs_drain = False
+
+    # Called by the transport.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Bind the transport's methods; again after `start_tls` put another below."""
+        first = self._transport is None
+        self._transport = transport
+        self.write = transport.write  # type: ignore[attr-defined]
+        self.writelines = transport.writelines  # type: ignore[attr-defined]
+        if first:
+            self._receiver.link_made(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand bytes on, then wake whoever waits for them."""
+        self._receive(data)
+        if self._more_waiter is not None:
+            self._wake_more()
+
+    def eof_received(self) -> bool:
+        """Hand the end on; the transport stays open for our direction."""
+        self._receiver.eof_received()
+        self._wake_more()
+        # TLS cannot be half-closed: asyncio closes the transport whatever we say.
+        return self._transport.get_extra_info("ssl_object") is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End every wait; tell the receiver last."""
+        self._lost = self._closing = True
+        self._exc = exc
+        self.needs_drain = True  # the next drain must raise
+        self.write = self.writelines = _ignore
+        self._receiver.link_lost(exc)
+        self._wake_more()
+        waiter = self._drain_waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(self._lost_error())
+        for lost_waiter in self._lost_waiters or ():
+            if not lost_waiter.done():
+                lost_waiter.set_result(None)
+
+    def pause_writing(self) -> None:
+        """The transport's buffer is above its high-water mark."""
+        self.needs_drain = True
+
+    def resume_writing(self) -> None:
+        """The transport's buffer is below its low-water mark."""
+        self.needs_drain = False
+        waiter = self._drain_waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    # The link.
+
+    @property
+    def closing(self) -> bool:
+        """Whether the link is closed or about to be."""
+        return self._closing or self._transport.is_closing()
+
+    def write_eof(self) -> None:
+        """Half-close, where the transport can."""
+        if not self._closing and self._transport.can_write_eof():
+            self._transport.write_eof()
+
+    async def drain(self) -> None:
+        """Wait while the transport's buffer is above its high-water mark."""
+        if self._lost:
+            raise self._lost_error()
+        if not self.needs_drain:
+            return
+        if self._drain_waiter is not None:
+            raise BusyError("another task is in drain()")
+        waiter = self._drain_waiter = self._loop.create_future()
+        try:
+            await self._wait(waiter)
+        finally:
+            self._drain_waiter = None
+
+    async def more(self) -> None:
+        """Park until the transport delivered something."""
+        if self._more_waiter is not None:
+            raise BusyError("another task is in more()")
+        if self._lost:
+            return
+        waiter = self._more_waiter = self._loop.create_future()
+        try:
+            await self._wait(waiter)
+        finally:
+            self._more_waiter = None
+
+    async def _wait(self, waiter: asyncio.Future[None]) -> None:
+        deadline = self.deadline
+        if deadline is None:
+            await waiter
+            return
+        self._deadlines.add(self, deadline)
+        try:
+            await waiter
+        finally:
+            self._deadlines.discard(self)
+
+    def expired(self) -> None:
+        """End waits with `TimeoutError`; called by the deadlines' timer."""
+        for waiter in (self._more_waiter, self._drain_waiter):
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(TimeoutError("deadline passed"))
+
+    def pause_reading(self) -> None:
+        """Stop the transport from reading."""
+        if not self._closing:
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Let the transport read."""
+        if not self._closing:
+            self._transport.resume_reading()
+
+    def close(self) -> None:
+        """Close behind what is queued."""
+        if not self._closing:
+            self._closing = True
+            self.write = self.writelines = _ignore
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close now."""
+        if not self._lost:
+            self._closing = True
+            self.write = self.writelines = _ignore
+            self._transport.abort()
+
+    async def wait_closed(self) -> None:
+        """Wait for the transport's end."""
+        if self._lost:
+            return
+        waiter = self._loop.create_future()
+        if self._lost_waiters is None:
+            self._lost_waiters = []
+        self._lost_waiters.append(waiter)
+        await waiter
+
+    async def start_tls(
+        self,
+        context: ssl_module.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+    ) -> None:
+        """Put a TLS transport between this link and the plain one."""
+        transport = await self._loop.start_tls(
+            self._transport,
+            self,
+            context,
+            server_side=server_side,
+            server_hostname=server_hostname,
+        )
+        if transport is None:
+            raise LinkLostError("connection lost during the TLS handshake")
+        self.connection_made(transport)
+
+    def info(self, name: str, default: Any = None) -> Any:
+        """Facts that the transport knows."""
+        return self._transport.get_extra_info(name, default)
+
+    def _wake_more(self) -> None:
+        waiter = self._more_waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+
+    def _lost_error(self) -> LinkLostError:
+        error = LinkLostError("the link is closed" if self._exc is None else str(self._exc))
+        error.__cause__ = self._exc
+        return error
+
+
+def _ignore(data: object) -> None:
+    """Stands for write once the link takes no more."""
+
+
+class AsyncioWaiter:
+    """A waiter over a future."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._future: asyncio.Future[None] = loop.create_future()
+
+    def set(self) -> None:
+        """Wake the waiting task."""
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self) -> None:
+        """Return once set."""
+        await self._future
+
+
+class AsyncioTask:
+    """A task of `AsyncioRuntime`."""
+
+    __slots__ = ("_task",)
+
+    def __init__(self, task: asyncio.Task[Any]) -> None:
+        self._task = task
+
+    def cancel(self) -> None:
+        """Cancel it."""
+        self._task.cancel()
+
+    async def wait(self) -> None:
+        """Wait without taking over its end."""
+        if not self._task.done():
+            await asyncio.wait([self._task])
+
+
+class AsyncioListener:
+    """A listening socket of the event loop."""
+
+    def __init__(self, server: asyncio.Server) -> None:
+        self._server = server
+        self.sockname: Any = server.sockets[0].getsockname()
+
+    async def aclose(self) -> None:
+        """Stop listening.
+
+        `Server.wait_closed` is not for us: since 3.12 it waits for the links as well.
+        """
+        self._server.close()
+
+
+class AsyncioRuntime:
+    """Runtime on the running asyncio loop, uvloop included.
+
+    Tasks need no task group here, so it may be used without being entered.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._deadlines = Deadlines(self._loop)
+        # The loop itself keeps only weak references to tasks.
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.now = self._loop.time
+
+    def waiter(self) -> AsyncioWaiter:
+        """Return a new waiter."""
+        return AsyncioWaiter(self._loop)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any) -> AsyncioTask:
+        """Start a task; it is kept until it ends."""
+        task: asyncio.Task[Any] = self._loop.create_task(function(*args))  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return AsyncioTask(task)
+
+    async def connect_tcp(
+        self,
+        receiver: Receiver,
+        host: str,
+        port: int,
+        *,
+        ssl: ssl_module.SSLContext | None = None,
+        server_hostname: str | None = None,
+        local_addr: tuple[str, int] | None = None,
+    ) -> AsyncioLink:
+        """Connect with the loop's own RFC 8305 racing."""
+        _, link = await self._loop.create_connection(
+            lambda: AsyncioLink(self._loop, self._deadlines, receiver),
+            host,
+            port,
+            ssl=ssl,
+            server_hostname=server_hostname or (host if ssl is not None else None),
+            local_addr=local_addr,
+            happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
+        )
+        return link
+
+    async def listen(
+        self,
+        make_receiver: Callable[[], Receiver],
+        sock: socket.socket,
+        *,
+        ssl: ssl_module.SSLContext | None = None,
+        backlog: int = 128,
+    ) -> AsyncioListener:
+        """Listen on a bound socket."""
+        loop, deadlines = self._loop, self._deadlines
+        server = await loop.create_server(
+            lambda: AsyncioLink(loop, deadlines, make_receiver()), sock=sock, ssl=ssl, backlog=backlog
+        )
+        return AsyncioListener(server)  # type: ignore[arg-type]
+
+    async def __aenter__(self) -> AsyncioRuntime:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)

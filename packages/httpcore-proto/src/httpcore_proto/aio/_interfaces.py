@@ -1,0 +1,212 @@
+"""The one contract between connections and I/O. Types only.
+
+Bytes are pushed into machines, and "I need more" is a coroutine. Where the event loop
+pushes (asyncio), `more` parks until it has; where somebody must read (a trio client),
+`more` reads and pushes by itself. Connection code is the same line on both: while there
+is no event, await `more()`.
+
+Clauses that every link keeps, each of them a test in `httpcore_testing.check_link`:
+
+* The receiver's methods are called one at a time, never from inside a call of the link,
+  in this order: `link_made`, any number of `bytes_received`, at most one `eof_received`,
+  `link_lost` exactly once and last.
+* At most one task is in `more`, and one in `drain`; a second gets `BusyError`.
+* `more` and `drain` may be cancelled. Cancelled `more` loses no byte. Cancelled `drain`
+  may leave a message half sent: the caller must then abort.
+* While reading is paused nothing is delivered but what was already in flight.
+* `write` after the link is lost or closed is ignored; the next `drain` raises.
+* `close`, `abort` and `write_eof` may be called again; an empty write is legal.
+* A `drain` that is blocked keeps the other direction going, so that two peers that
+  write at each other cannot block each other for ever.
+* Past `deadline`, `more` and `drain` raise `TimeoutError`.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Receiver(Protocol):
+    """What a connection implements. Every method returns at once and never raises."""
+
+    def link_made(self, link: Link) -> None:
+        """The link is there; called once, before anything else."""
+
+    def bytes_received(self, data: bytes) -> None:
+        """Take bytes; not empty, and the receiver's to keep."""
+
+    def eof_received(self) -> None:
+        """The peer sends nothing more. It may still read."""
+
+    def link_lost(self, exc: Exception | None) -> None:
+        """The link is gone, for both directions.
+
+        Args:
+            exc: Why, if it broke; None after `close`, `abort` or an orderly end.
+        """
+
+
+class Link(Protocol):
+    """A pipe for bytes in both directions."""
+
+    #: Point on the runtime's clock past which `more` and `drain` raise `TimeoutError`;
+    #: None for none. Read when they begin to wait.
+    deadline: float | None
+
+    @property
+    def needs_drain(self) -> bool:
+        """Whether bytes wait for a `drain` to leave; an attribute test on the hot path."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether `close` or `abort` was called, or the link is lost."""
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes; never waits, order is kept. Some links send only in `drain`."""
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        """Queue several pieces as one write, joined only where that is cheaper."""
+
+    def write_eof(self) -> None:
+        """Close our direction behind the queued bytes, where the pipe can (not in TLS)."""
+
+    async def drain(self) -> None:
+        """Wait until the queue is down to its low-water mark.
+
+        Raises:
+            OSError: The link is lost.
+            BusyError: Another task is in `drain`.
+            TimeoutError: `deadline` passed.
+        """
+
+    async def more(self) -> None:
+        """Wait until the receiver was called at least once more.
+
+        Returns at once when the link is lost.
+
+        Raises:
+            BusyError: Another task is in `more`.
+            TimeoutError: `deadline` passed.
+        """
+
+    def pause_reading(self) -> None:
+        """Stop deliveries; the peer is slowed by flow control."""
+
+    def resume_reading(self) -> None:
+        """Go on with deliveries."""
+
+    def close(self) -> None:
+        """Send what is queued, then close. `write` is ignored from here on."""
+
+    def abort(self) -> None:
+        """Close now and drop what is queued."""
+
+    async def wait_closed(self) -> None:
+        """Wait until the link is lost; shield it if it must not be cancelled."""
+
+    async def start_tls(
+        self, context: ssl.SSLContext, *, server_side: bool = False, server_hostname: str | None = None
+    ) -> None:
+        """Go on in TLS over the same pipe. Nothing may be queued or in flight.
+
+        Raises:
+            ssl.SSLError: The handshake failed; the link is lost then.
+            OSError: The link is lost.
+        """
+
+    def info(self, name: str, default: Any = None) -> Any:
+        """Facts by asyncio's names: peername, sockname, socket, ssl_object, sslcontext."""
+
+
+class Waiter(Protocol):
+    """Set once, awaited by at most one task."""
+
+    def set(self) -> None:
+        """Wake the waiting task; a second call does nothing."""
+
+    async def wait(self) -> None:
+        """Return once `set` was called."""
+
+
+class Listener(Protocol):
+    """A listening socket that makes receivers."""
+
+    @property
+    def sockname(self) -> Any:
+        """The address it listens on, as `socket.getsockname` tells it."""
+
+    async def aclose(self) -> None:
+        """Stop listening; links made before live on."""
+
+
+class Runtime(Protocol):
+    """Time, waiting, tasks and sockets of the event loop underneath.
+
+    Used as an async context manager by whoever owns tasks: leaving it waits for tasks
+    that were spawned in it. What spawns nothing needs not enter it.
+    """
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back; only differences mean anything."""
+
+    def waiter(self) -> Waiter:
+        """Return a new waiter."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; 0 only lets other tasks run."""
+
+    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Task:
+        """Run `function(*args)` as a task of its own; it must not raise.
+
+        Raises:
+            RuntimeError: The runtime is not entered (and it has no tasks of its own).
+        """
+
+    async def connect_tcp(
+        self,
+        receiver: Receiver,
+        host: str,
+        port: int,
+        *,
+        ssl: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+        local_addr: tuple[str, int] | None = None,
+    ) -> Link:
+        """Connect, try the host's addresses after RFC 8305, and speak TLS if asked to.
+
+        Raises:
+            OSError: No address could be connected to, or the name not be looked up
+                (`socket.gaierror`).
+            ssl.SSLError: The handshake failed.
+        """
+
+    async def listen(
+        self,
+        make_receiver: Callable[[], Receiver],
+        sock: socket.socket,
+        *,
+        ssl: ssl.SSLContext | None = None,
+        backlog: int = 128,
+    ) -> Listener:
+        """Listen on a bound socket and give every new link to a receiver of its own."""
+
+    async def __aenter__(self) -> Any:
+        """Enter, so that `spawn` and `listen` may be used."""
+
+    async def __aexit__(self, *exc: Any) -> bool | None:
+        """Cancel tasks that are still there, and wait for them."""
+
+
+class Task(Protocol):
+    """A running task of a runtime."""
+
+    def cancel(self) -> None:
+        """Ask the task to stop; it sees the backend's cancelled exception."""
+
+    async def wait(self) -> None:
+        """Wait until it is over, however it ended."""
