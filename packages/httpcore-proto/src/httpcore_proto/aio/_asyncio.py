@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl as ssl_module
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final
 
 from ._deadlines import Deadlines
@@ -257,24 +257,6 @@ class AsyncioWaiter:
         await self._future
 
 
-class AsyncioTask:
-    """A task of `AsyncioRuntime`."""
-
-    __slots__ = ("_task",)
-
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self._task = task
-
-    def cancel(self) -> None:
-        """Cancel it."""
-        self._task.cancel()
-
-    async def wait(self) -> None:
-        """Wait without taking over its end."""
-        if not self._task.done():
-            await asyncio.wait([self._task])
-
-
 class AsyncioListener:
     """A listening socket of the event loop."""
 
@@ -299,8 +281,6 @@ class AsyncioRuntime:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop)
-        # The loop itself keeps only weak references to tasks.
-        self._tasks: set[asyncio.Task[Any]] = set()
         self.now = self._loop.time
 
     def waiter(self) -> AsyncioWaiter:
@@ -311,12 +291,11 @@ class AsyncioRuntime:
         """Wait."""
         await asyncio.sleep(seconds)
 
-    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any) -> AsyncioTask:
-        """Start a task; it is kept until it ends."""
-        task: asyncio.Task[Any] = self._loop.create_task(function(*args))  # type: ignore[arg-type]
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return AsyncioTask(task)
+    def spawn(
+        self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any
+    ) -> asyncio.Task[Any]:
+        """Start a task. The loop keeps only a weak reference to it: keep the result."""
+        return self._loop.create_task(function(*args))
 
     async def connect_tcp(
         self,
@@ -359,8 +338,4 @@ class AsyncioRuntime:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        """Nothing to end: tasks here belong to whoever spawned them."""

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -147,8 +147,8 @@ class Listener(Protocol):
 class Runtime(Protocol):
     """Time, waiting, tasks and sockets of the event loop underneath.
 
-    Used as an async context manager by whoever owns tasks: leaving it waits for tasks
-    that were spawned in it. What spawns nothing needs not enter it.
+    Used as an async context manager by whoever spawns tasks, who keeps them, and ends
+    them before leaving. What spawns nothing needs not enter it.
     """
 
     def now(self) -> float:
@@ -160,8 +160,10 @@ class Runtime(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait; 0 only lets other tasks run."""
 
-    def spawn(self, function: Callable[..., Awaitable[Any]], *args: Any) -> Task:
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Task:
         """Run `function(*args)` as a task of its own; it must not raise.
+
+        The task starts with a copy of the context that is current here.
 
         Raises:
             RuntimeError: The runtime is not entered (and it has no tasks of its own).
@@ -199,14 +201,11 @@ class Runtime(Protocol):
         """Enter, so that `spawn` and `listen` may be used."""
 
     async def __aexit__(self, *exc: Any) -> bool | None:
-        """Cancel tasks that are still there, and wait for them."""
+        """Leave; a task that is still there is cancelled where the loop can tell."""
 
 
 class Task(Protocol):
     """A running task of a runtime."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> Any:
         """Ask the task to stop; it sees the backend's cancelled exception."""
-
-    async def wait(self) -> None:
-        """Wait until it is over, however it ended."""
