@@ -111,7 +111,7 @@ class NativeBuildHook(BuildHookInterface[Any]):
     def _llhttp_at_hand(self) -> Path | None:
         named = os.environ.get("HTTPCORE_PROTO_LLHTTP_DIR")
         if named:
-            return Path(named)
+            return Path(named).resolve()
         vendored = Path(self.root, "vendor", "llhttp")
         return vendored if vendored.is_dir() else None
 
