@@ -117,15 +117,13 @@ def is_completely_typed(session: nox.Session, package: str) -> bool:
         session.error(f"pyright does not find {package}")
     counts = report["exportedSymbolCounts"]
     # The score that pyright gives is 0 for a package that exports no more than `__version__`.
-    incomplete = counts["withAmbiguousType"] + counts["withUnknownType"]
-    session.log(
-        f"{package}: {counts['withKnownType']} public names with types, {incomplete} without"
-    )
+    untyped = counts["withAmbiguousType"] + counts["withUnknownType"]
+    session.log(f"{package}: {counts['withKnownType']} public names have types, {untyped} do not")
     for symbol in report["symbols"]:
         if symbol["isExported"] and (symbol["isTypeAmbiguous"] or not symbol["isTypeKnown"]):
             messages = "; ".join(diagnostic["message"] for diagnostic in symbol["diagnostics"])
             session.warn(f"{symbol['name']}: {messages}")
-    return bool(incomplete == 0)
+    return bool(untyped == 0)
 
 
 @nox.session
