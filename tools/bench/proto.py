@@ -23,6 +23,9 @@ class ProtoPeer:
 
 PROTO_PEERS: Final = (
     ProtoPeer(name="ours", arguments=("-m", "bench.apps.proto_ours"), is_ours=True),
+    ProtoPeer(
+        name="ours + headers", arguments=("-m", "bench.apps.proto_ours", "headers"), is_ours=True
+    ),
     ProtoPeer(name="httptools parse", arguments=("-m", "bench.apps.proto_httptools")),
     ProtoPeer(name="h11 parse", arguments=("-m", "bench.apps.proto_h11", "parse")),
     ProtoPeer(name="h11", arguments=("-m", "bench.apps.proto_h11", "cycle")),

@@ -1,6 +1,7 @@
-"""Our sans-IO machine, full cycle."""
+"""Our sans-IO machine, full cycle, without or with a look at the headers."""
 
 import importlib.util
+import sys
 
 from .proto_cycle import HEADER_COUNT, REQUEST, main
 from .settings import not_offered
@@ -22,6 +23,17 @@ def cycle() -> None:
     _connection.start_next_cycle()
 
 
+def cycle_with_headers() -> None:
+    """Do the same for a user who reads the headers, which are decoded on first use only."""
+    _connection.receive_data(REQUEST)
+    request = _connection.next_event()
+    assert isinstance(request, Request)
+    request.headers["Host"]
+    _connection.next_event()
+    _connection.send_message(Response(status=204))
+    _connection.start_next_cycle()
+
+
 def check() -> None:
     """Fail unless a cycle does what it is timed for."""
     _connection.receive_data(REQUEST)
@@ -35,4 +47,4 @@ def check() -> None:
 
 if __name__ == "__main__":
     check()
-    main(cycle)
+    main(cycle_with_headers if sys.argv[1:] == ["headers"] else cycle)
