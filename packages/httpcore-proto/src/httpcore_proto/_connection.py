@@ -133,6 +133,11 @@ class Connection:
         """
         return self._data[self._offset :], self._eof
 
+    @property
+    def buffered(self) -> int:
+        """Number of bytes received but not parsed."""
+        return len(self._data) - self._offset
+
     def receive_data(self, data: bytes | bytearray | memoryview) -> None:
         """Take bytes from the peer; `next_event` tells what they mean.
 

@@ -11,7 +11,7 @@ import asyncio
 import socket
 import ssl as ssl_module
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from ._deadlines import Deadlines
 from ._errors import BusyError, LinkLostError
@@ -330,11 +330,14 @@ class AsyncioRuntime:
         """Listen on a bound socket."""
         loop, deadlines = self._loop, self._deadlines
         server = await loop.create_server(
-            lambda: AsyncioLink(loop, deadlines, make_receiver()), sock=sock, ssl=ssl, backlog=backlog
+            lambda: AsyncioLink(loop, deadlines, make_receiver()),
+            sock=sock,
+            ssl=ssl,
+            backlog=backlog,
         )
-        return AsyncioListener(server)  # type: ignore[arg-type]
+        return AsyncioListener(server)
 
-    async def __aenter__(self) -> AsyncioRuntime:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:

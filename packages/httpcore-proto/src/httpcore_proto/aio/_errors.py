@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 
-
 class BusyError(RuntimeError):
     """A second task waits for what only one task may wait for."""
 

@@ -110,7 +110,11 @@ class Link(Protocol):
         """Wait until the link is lost; shield it if it must not be cancelled."""
 
     async def start_tls(
-        self, context: ssl.SSLContext, *, server_side: bool = False, server_hostname: str | None = None
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
     ) -> None:
         """Go on in TLS over the same pipe. Nothing may be queued or in flight.
 
@@ -200,7 +204,7 @@ class Runtime(Protocol):
     async def __aenter__(self) -> Any:
         """Enter, so that `spawn` and `listen` may be used."""
 
-    async def __aexit__(self, *exc: Any) -> bool | None:
+    async def __aexit__(self, *exc: object) -> bool | None:
         """Leave; a task that is still there is cancelled where the loop can tell."""
 
 

@@ -122,6 +122,11 @@ class StreamReader:
         """Whether the body was received to its end."""
         return self._eof
 
+    @property
+    def paused(self) -> bool:
+        """Whether reading stopped because nobody takes what is here."""
+        return self._paused
+
     def at_eof(self) -> bool:
         """Whether the body was read to its end."""
         return self._eof and not self._size

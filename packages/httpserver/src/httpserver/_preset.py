@@ -1,0 +1,40 @@
+"""The header lines that nearly every response has, made once a second."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from typing import Final
+
+from httpcore_proto import SERVER_SOFTWARE, HeaderBlock
+
+
+class Presets:
+    """Blocks of `Content-Type`, `Date` and `Server` lines, by content type."""
+
+    __slots__ = ("_blocks", "_second", "date")
+
+    def __init__(self) -> None:
+        self._second = 0
+        self._blocks: dict[str | None, HeaderBlock] = {}
+        #: Value of `Date` as of the last `get`.
+        self.date = ""
+
+    def get(self, content_type: str | None) -> HeaderBlock:
+        """Return the block for a content type, or for none."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._blocks.clear()
+            # RFC 9110 section 5.6.7: IMF-fixdate.
+            self.date = formatdate(second, usegmt=True)
+        block = self._blocks.get(content_type)
+        if block is None:
+            fields = [("Date", self.date), ("Server", SERVER_SOFTWARE)]
+            if content_type is not None:
+                fields.insert(0, ("Content-Type", content_type))
+            block = self._blocks[content_type] = HeaderBlock(fields)
+        return block
+
+
+DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
