@@ -66,6 +66,7 @@ NO_BODY: Final = -3  # HEAD, 204, 304: whatever is given stays here (RFC 9112 se
 # What one call of the parser can hold besides facts.
 _REST_OF_MESSAGE: Final = DATA | END | ERROR
 _EVENTS: Final = HEAD | _REST_OF_MESSAGE
+_AFTER_DATA: Final = END | ERROR
 
 
 class Connection:
@@ -194,7 +195,7 @@ class Connection:
             self._pending = pending & _REST_OF_MESSAGE
             return self._received_head(pending)
         if pending & DATA:
-            self._pending = pending & ~DATA
+            self._pending = pending & _AFTER_DATA
             body, self._body = self._body, b""
             return Data(body, self._chunk_ends)
         if pending & END:
