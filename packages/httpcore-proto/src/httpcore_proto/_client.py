@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from ._abnf import check_target, check_token
 from ._connection import CHUNKED_BODY, Connection
-from ._errors import LocalProtocolError, RemoteProtocolError, UnexpectedData
+from ._errors import LocalProtocolError, RemoteProtocolError
 from ._events import (
     END_OF_MESSAGE,
     Event,
     InformationalResponse,
     Request,
     Response,
+    encode_fields,
     received_response,
 )
-from ._fields import Framing, encode_fields, encode_text
+from ._fields import encode_text
 from ._http import HttpVersion11
 from ._parser import (
     ANSWERS_CONNECT,
@@ -27,7 +28,7 @@ from ._parser import (
     ROLE_CLIENT,
     UPGRADE,
 )
-from ._states import CLIENT_TABLE, DONE, IDLE, SEND_BODY, SERVER_TABLE
+from ._states import CLIENT_TABLE, DONE, SERVER_TABLE
 
 
 class ClientConnection(Connection):
@@ -61,15 +62,8 @@ class ClientConnection(Connection):
             raise LocalProtocolError("the server sent more than its response, or closed")
         super().start_next_cycle()
 
-    def _check_expected(self) -> None:
-        if self._state.their_state is IDLE:
-            self._fail(
-                UnexpectedData("data from the server that answers no request", rule="unexpected")
-            )
-
     def _received_head(self, facts: int) -> Event:
-        parser, state = self._parser, self._state
-        content_length = parser.content_length if facts & HAS_LENGTH else None
+        content_length = self._parser.content_length if facts & HAS_LENGTH else None
         status = facts >> NUMBER_SHIFT & NUMBER_MASK
         if status < 200:
             self._pending = 0
@@ -78,16 +72,16 @@ class ClientConnection(Connection):
                     self._fail(
                         RemoteProtocolError("101 without an upgrade offered", rule="upgrade")
                     )
-                state.switch()
+                self._switch()
             return received_response(InformationalResponse, self._packed, facts, None)
         response = received_response(Response, self._packed, facts, content_length)
-        state.received(Response)
+        self._received(Response)
         if facts & UPGRADE:
             self._pending = 0
-            state.switch()
+            self._switch()
         elif not facts & KEEP_ALIVE or not facts & (CHUNKED | HAS_LENGTH | END):
             # Without a length the body ends with the connection.
-            state.keep_alive = False
+            self.keep_alive = False
         return response
 
     def send(self, event: Event) -> bytes:
@@ -103,16 +97,14 @@ class ClientConnection(Connection):
             LocalProtocolError: It is not this event's turn, or the event is not fit to
                 be sent. Nothing has changed then.
         """
-        state = self._state
-        following = state.check_send(type(event))
+        following = self._check_send(type(event))
         if isinstance(event, Request):
             data, sending = self._encode_request(event, None)
             self._sending = sending
-            state.sent(following)
-            state.request_begun()
+            self._request_sent(following)
             return data
         data = self._send_body(event)  # type: ignore[arg-type]  # check_send refused the rest
-        state.sent(following)
+        self._sent(following)
         return data
 
     def send_message(self, head: Request, body: bytes = b"") -> bytes:
@@ -125,8 +117,7 @@ class ClientConnection(Connection):
         Raises:
             LocalProtocolError: As for `send`.
         """
-        state = self._state
-        state.check_send(Request)
+        self._check_send(Request)
         data, sending = self._encode_request(head, len(body) or None)
         if sending >= 0:
             if sending != len(body):
@@ -137,9 +128,7 @@ class ClientConnection(Connection):
         else:
             self._sending = sending
             data += self._encode_data(body) + self._encode_end(END_OF_MESSAGE)
-        state.sent(SEND_BODY)
-        state.request_begun()
-        state.sent(DONE)
+        self._request_sent(DONE)
         return data
 
     def _encode_request(self, event: Request, length: int | None) -> tuple[bytes, int]:
@@ -148,8 +137,7 @@ class ClientConnection(Connection):
         method = check_token(event.method, "method")
         target = check_target(event.target)
         http10 = event.http_version < HttpVersion11
-        framing = Framing()
-        fields = encode_fields(event.fields, framing)
+        text, framing = encode_fields(event)
         if framing.chunked:
             if http10:
                 raise LocalProtocolError("HTTP/1.0 has no Transfer-Encoding")
@@ -161,20 +149,20 @@ class ClientConnection(Connection):
             lines = f"Content-Length: {length}\r\n" if length is not None else ""
         if method == "CONNECT" and (sending or framing.chunked):
             raise LocalProtocolError("CONNECT has no body")
+        options = framing.options
         if framing.close:
-            framing.options.append("close")
+            options = (*options, "close")
         elif framing.keep_alive and http10:
-            framing.options.append("keep-alive")
-        if framing.options:
-            lines += f"Connection: {', '.join(framing.options)}\r\n"
-        preset = event.preset.text if event.preset is not None else ""
+            options = (*options, "keep-alive")
+        if options:
+            lines += f"Connection: {', '.join(options)}\r\n"
         version = "1.0" if http10 else "1.1"
-        head = encode_text(f"{method} {target} HTTP/{version}\r\n{preset}{fields}{lines}\r\n")
+        head = encode_text(f"{method} {target} HTTP/{version}\r\n{text}{lines}\r\n")
         # Nothing can fail any more.
         self._upgrade_offered = any(option.lower() == "upgrade" for option in framing.options)
         self._parser.answers = (
             ANSWERS_HEAD if method == "HEAD" else ANSWERS_CONNECT if method == "CONNECT" else 0
         )
         if framing.close or (http10 and not framing.keep_alive):
-            self._state.keep_alive = False
+            self.keep_alive = False
         return head, sending

@@ -21,7 +21,7 @@ from typing import ClassVar, Final, NoReturn
 
 from multidict import CIMultiDict
 
-from ._errors import LocalProtocolError, RemoteProtocolError
+from ._errors import LocalProtocolError, RemoteProtocolError, UnexpectedData
 from ._events import (
     CONNECTION_CLOSED,
     END_OF_MESSAGE,
@@ -34,7 +34,7 @@ from ._events import (
     NoEvent,
     decode,
 )
-from ._fields import Framing, encode_fields, encode_text
+from ._fields import Framing, encode_lines, encode_text
 from ._limits import DEFAULT_LIMITS, Limits
 from ._parser import (
     CHUNK_END,
@@ -45,6 +45,7 @@ from ._parser import (
     MANY_SPANS,
     OWN_ARENA,
     REST,
+    ROLE_CLIENT,
     TRAILERS,
     body_pieces,
     feed,
@@ -54,8 +55,7 @@ from ._parser import (
     unpack,
 )
 from ._parser_errors import parser_error
-from ._states import CLOSED, DONE, MUST_CLOSE, SWITCHED, ConnectionState, State, Table
-from ._states import ERROR as ERROR_STATE
+from ._states import CLOSED, IDLE, SEND_BODY, SEND_HEAD, ConnectionState
 
 # How the body that we send is delimited; a number from 0 on is what is left of a
 # Content-Length.
@@ -67,9 +67,11 @@ NO_BODY: Final = -3  # HEAD, 204, 304: whatever is given stays here (RFC 9112 se
 _REST_OF_MESSAGE: Final = DATA | END | ERROR
 _EVENTS: Final = HEAD | _REST_OF_MESSAGE
 _AFTER_DATA: Final = END | ERROR
+# States of the peer in which its bytes are parsed.
+_OPEN: Final = frozenset({IDLE, SEND_HEAD, SEND_BODY})
 
 
-class Connection:
+class Connection(ConnectionState):
     """What both roles share: the input side, and the body we send."""
 
     __slots__ = (
@@ -84,19 +86,16 @@ class Connection:
         "_parser",
         "_pending",
         "_sending",
-        "_state",
         "_trailers",
         "_upgrade_offered",
     )
 
     _role: ClassVar[int]
-    _our_table: ClassVar[Table]
-    _their_table: ClassVar[Table]
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__()
         self._limits = limits
         self._parser = new_parser(self._role, limits)
-        self._state = ConnectionState(self._our_table, self._their_table)
         # Input not parsed yet is _data[_offset:]; what the last call of the parser
         # found and next_event has not given away is in _pending's bits and beside it.
         self._data = b""
@@ -110,21 +109,6 @@ class Connection:
         self._error: RemoteProtocolError | None = None
         self._sending = 0
         self._upgrade_offered = False
-
-    @property
-    def our_state(self) -> State:
-        """State of this side."""
-        return self._state.our_state
-
-    @property
-    def their_state(self) -> State:
-        """State of the peer's side, as far as events were taken."""
-        return self._state.their_state
-
-    @property
-    def keep_alive(self) -> bool:
-        """Whether, as far as is known, the connection lives on after this exchange."""
-        return self._state.keep_alive
 
     @property
     def trailing_data(self) -> tuple[bytes, bool]:
@@ -159,20 +143,6 @@ class Connection:
         """The peer sends nothing more."""
         self._eof = True
 
-    @property
-    def reusable(self) -> bool:
-        """Whether `start_next_cycle` may follow: the exchange ended cleanly."""
-        state = self._state
-        return state.our_state is DONE and state.their_state is DONE and state.keep_alive
-
-    def start_next_cycle(self) -> None:
-        """Begin the next exchange, once both sides are `DONE`.
-
-        Raises:
-            LocalProtocolError: They are not.
-        """
-        self._state.next_cycle()
-
     def next_event(self) -> Event | NoEvent:
         """Return the next event from the peer.
 
@@ -200,7 +170,7 @@ class Connection:
             return Data(body, self._chunk_ends)
         if pending & END:
             self._pending = 0
-            self._state.received(EndOfMessage)
+            self._received(EndOfMessage)
             if self._trailers:
                 parts = decode(self._trailers).split("\0")
                 self._trailers = b""
@@ -210,19 +180,20 @@ class Connection:
 
     def _parse(self) -> Event | NoEvent | None:
         """Give input to the parser; None when something is pending then."""
-        state = self._state
-        their_state = state.their_state
-        if their_state is ERROR_STATE:
-            assert self._error is not None
-            raise self._error
-        if their_state is DONE or their_state is MUST_CLOSE or their_state is SWITCHED:
+        their_state = self.their_state
+        if their_state not in _OPEN:
+            if their_state is CLOSED:
+                return CONNECTION_CLOSED
+            if self._error is not None:
+                raise self._error
             return PAUSED
-        if their_state is CLOSED:
-            return CONNECTION_CLOSED
         data = self._data
         if self._offset == len(data):
             return self._parse_eof() if self._eof else NEED_DATA
-        self._check_expected()
+        if their_state is IDLE and self._role == ROLE_CLIENT:
+            self._fail(
+                UnexpectedData("data from the server that answers no request", rule="unexpected")
+            )
         parser = self._parser
         pending: int = feed(parser, data, self._offset, len(data))
         if pending & HEAD:
@@ -255,11 +226,8 @@ class Connection:
         self._pending = pending = finish(self._parser)
         if pending:
             return None
-        self._state.received(ConnectionClosed)
+        self._received(ConnectionClosed)
         return CONNECTION_CLOSED
-
-    def _check_expected(self) -> None:
-        """Refuse input that nothing asked for; only clients ever have it."""
 
     def _received_head(self, facts: int) -> Event:
         raise AssertionError  # pragma: no cover - abstract
@@ -269,7 +237,7 @@ class Connection:
         self._pending = 0
         self._data = b""
         self._offset = 0
-        self._state.fail_theirs()
+        self._fail_theirs()
         raise error
 
     def _send_body(self, event: Data | EndOfMessage | ConnectionClosed) -> bytes:
@@ -304,7 +272,7 @@ class Connection:
             if not event.trailers:
                 return b"0\r\n\r\n"
             framing = Framing()
-            lines = encode_fields(event.trailers, framing)
+            lines = encode_lines(event.trailers, framing)
             if framing.named:
                 raise LocalProtocolError(f"{framing.named} cannot be a trailer field")
             return b"0\r\n%b\r\n" % encode_text(lines)

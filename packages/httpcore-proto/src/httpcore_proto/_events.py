@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from ._fields import HeaderBlock, HeadersLike
+from ._fields import NO_FRAMING, Framing, HeaderBlock, HeadersLike, encode_lines
 from ._http import RESPONSES, HttpVersion, HttpVersion10, HttpVersion11
 from ._parser import (
     CHUNKED,
@@ -59,7 +59,7 @@ class _Head:
     field, a NUL behind every piece.
     """
 
-    __slots__ = ("_facts", "_headers", "_packed", "_pairs", "content_length")
+    __slots__ = ("_facts", "_headers", "_packed", "_pairs", "content_length", "preset")
 
     _facts: int
     _packed: bytes
@@ -67,6 +67,8 @@ class _Head:
     _headers: CIMultiDictProxy[str] | None
     #: Announced length of the body in bytes; None without Content-Length.
     content_length: int | None
+    #: Fields to be sent before the others.
+    preset: HeaderBlock | None
 
     @property
     def headers(self) -> CIMultiDictProxy[str]:
@@ -120,23 +122,23 @@ class _Head:
         """Whether a Content-Encoding field is there; cheaper than `headers`."""
         return bool(self._facts & CONTENT_ENCODING)
 
-    @property
-    def fields(self) -> HeadersLike:
-        """The fields in the form in which they are at hand, for sending."""
-        return self.headers if self._packed else self._pairs
 
-    def _start(self) -> str:
-        """The target or the reason phrase of a received head."""
-        return decode(self._packed[: self._packed.index(0)])
+def _facts_of(http_version: HttpVersion) -> int:
+    return HTTP10 if http_version < HttpVersion11 else KEEP_ALIVE
 
-    def _given(
-        self, headers: HeadersLike, http_version: HttpVersion, content_length: int | None
-    ) -> None:
-        self._packed = b""
-        self._headers = None
-        self._pairs = headers
-        self._facts = HTTP10 if http_version < HttpVersion11 else KEEP_ALIVE
-        self.content_length = content_length
+
+def encode_fields(head: _Head) -> tuple[str, Framing]:
+    """Return the lines of a head's fields, and what they say about framing.
+
+    Raises:
+        LocalProtocolError: A field is not fit to be sent.
+    """
+    text = head.preset.text if head.preset is not None else ""
+    headers = head._pairs if not head._packed else head.headers
+    if not headers:
+        return text, NO_FRAMING
+    framing = Framing()
+    return text + encode_lines(headers, framing), framing
 
 
 class Request(_Head):
@@ -153,10 +155,9 @@ class Request(_Head):
         preset: Fields written before `headers`, checked once and for all.
     """
 
-    __slots__ = ("_target", "method", "preset")
+    __slots__ = ("_target", "method")
 
     method: str
-    preset: HeaderBlock | None
 
     def __init__(
         self,
@@ -169,15 +170,21 @@ class Request(_Head):
     ) -> None:
         self.method = method
         self._target: str | None = target
-        self.preset: HeaderBlock | None = preset
-        self._given(headers, http_version, None)
+        self.preset = preset
+        self._packed = b""
+        self._pairs = headers
+        self._headers = None
+        self._facts = KEEP_ALIVE if http_version is HttpVersion11 else _facts_of(http_version)
+        self.content_length = None
 
     @property
     def target(self) -> str:
         """The request target as it stood on the request line."""
         target = self._target
         if target is None:
-            target = self._target = self._start()
+            # The parser lets ASCII pass only.
+            packed = self._packed
+            target = self._target = packed[: packed.index(0)].decode("ascii")
         return target
 
     @property
@@ -209,10 +216,9 @@ class Request(_Head):
 
 
 class _ResponseHead(_Head):
-    __slots__ = ("_reason", "preset", "status")
+    __slots__ = ("_reason", "status")
 
     status: int
-    preset: HeaderBlock | None
 
     def __init__(
         self,
@@ -225,8 +231,12 @@ class _ResponseHead(_Head):
     ) -> None:
         self.status = status
         self._reason = reason
-        self.preset: HeaderBlock | None = preset
-        self._given(headers, http_version, None)
+        self.preset = preset
+        self._packed = b""
+        self._pairs = headers
+        self._headers = None
+        self._facts = KEEP_ALIVE if http_version is HttpVersion11 else _facts_of(http_version)
+        self.content_length = None
 
     @property
     def reason(self) -> str:
@@ -237,16 +247,11 @@ class _ResponseHead(_Head):
         reason = self._reason
         if reason is None:
             if self._packed:
-                reason = self._start()
+                reason = decode(self._packed[: self._packed.index(0)])
             else:
                 reason = RESPONSES.get(self.status, ("", ""))[0]
             self._reason = reason
         return reason
-
-    @property
-    def given_reason(self) -> str | None:
-        """The reason phrase to send, or None for the standard one."""
-        return self.reason if self._packed else self._reason
 
     @property
     def has_set_cookie(self) -> bool:

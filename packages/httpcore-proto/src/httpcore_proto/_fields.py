@@ -37,7 +37,7 @@ class Framing:
         self.close = False
         self.keep_alive = False
         #: Connection options other than close and keep-alive, such as "upgrade".
-        self.options: list[str] = []
+        self.options: tuple[str, ...] = ()
         #: The last framing field seen, or "".
         self.named = ""
 
@@ -70,7 +70,7 @@ class Framing:
                 elif lower == "keep-alive":
                     self.keep_alive = True
                 elif option:
-                    self.options.append(check_token(option, "Connection option"))
+                    self.options += (check_token(option, "Connection option"),)
         if self.chunked and self.content_length is not None:
             raise LocalProtocolError("Content-Length and Transfer-Encoding exclude each other")
 
@@ -84,7 +84,7 @@ def _learn(name: str) -> str:
     return kind
 
 
-def encode_fields(headers: HeadersLike, framing: Framing) -> str:
+def encode_lines(headers: HeadersLike, framing: Framing) -> str:
     """Return the lines of `headers`, all but those that `framing` takes.
 
     Raises:
@@ -108,6 +108,10 @@ def encode_fields(headers: HeadersLike, framing: Framing) -> str:
         for value in values:
             check_text(value, "field value")
     return "".join(lines)
+
+
+#: Of a head that says nothing about framing; never changed.
+NO_FRAMING: Final = Framing()
 
 
 def encode_text(text: str) -> bytes:
@@ -143,7 +147,7 @@ class HeaderBlock:
         framing = next((name for name, _ in pairs if name.lower() in _FRAMING_NAMES), None)
         if framing is not None:
             raise LocalProtocolError(f"{framing} differs between messages, it cannot be preset")
-        self.text = encode_fields(pairs, Framing())
+        self.text = encode_lines(pairs, Framing())
         encode_text(self.text)
 
     def __repr__(self) -> str:

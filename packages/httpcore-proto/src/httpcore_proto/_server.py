@@ -12,11 +12,11 @@ from ._events import (
     END_OF_MESSAGE,
     Event,
     InformationalResponse,
-    Request,
     Response,
+    encode_fields,
     received_request,
 )
-from ._fields import Framing, encode_fields, encode_text
+from ._fields import encode_text
 from ._http import RESPONSES
 from ._limits import DEFAULT_LIMITS, Limits
 from ._parser import HAS_LENGTH, HTTP10, KEEP_ALIVE, ORIGIN_FORM, ROLE_SERVER, UPGRADE
@@ -62,11 +62,9 @@ class ServerConnection(Connection):
         self._method = method
         self._peer_is_http10 = bool(facts & HTTP10)
         self._upgrade_offered = bool(facts & UPGRADE)
-        state = self._state
-        state.received(Request)
-        state.request_begun()
+        self._request_received()
         if not facts & KEEP_ALIVE:
-            state.keep_alive = False
+            self.keep_alive = False
         return request
 
     def _check_form(self, method: str, target: str) -> None:
@@ -95,21 +93,20 @@ class ServerConnection(Connection):
             LocalProtocolError: It is not this event's turn, or the event is not fit to
                 be sent. Nothing has changed then.
         """
-        state = self._state
-        following = state.check_send(type(event))
+        following = self._check_send(type(event))
         if isinstance(event, Response):
-            head, self._sending, state.keep_alive = self._encode_response(event, None)
-            state.sent(following)
+            head, self._sending, self.keep_alive = self._encode_response(event, None)
+            self._sent(following)
             if self._method == "CONNECT" and event.status < 300:
-                state.switch()
+                self._switch()
             return encode_text(head)
         if isinstance(event, InformationalResponse):
             data = encode_text(self._encode_informational(event))
             if event.status == 101:
-                state.switch()
+                self._switch()
             return data
         data = self._send_body(event)  # type: ignore[arg-type]  # check_send refused the rest
-        state.sent(following)
+        self._sent(following)
         return data
 
     def send_message(self, head: Response, body: bytes = b"") -> bytes:
@@ -121,8 +118,7 @@ class ServerConnection(Connection):
         Raises:
             LocalProtocolError: As for `send`.
         """
-        state = self._state
-        state.check_send(Response)
+        self._check_send(Response)
         text, sending, keep_alive = self._encode_response(head, len(body))
         data = encode_text(text)
         if sending >= 0:
@@ -134,10 +130,10 @@ class ServerConnection(Connection):
         elif sending != NO_BODY:
             self._sending = sending
             data += self._encode_data(body) + self._encode_end(END_OF_MESSAGE)
-        state.keep_alive = keep_alive
-        state.sent(DONE)
+        self.keep_alive = keep_alive
+        self._sent(DONE)
         if self._method == "CONNECT" and head.status < 300:
-            state.switch()
+            self._switch()
         return data
 
     def _encode_response(self, event: Response, length: int | None) -> tuple[str, int, bool]:
@@ -145,12 +141,13 @@ class ServerConnection(Connection):
         status, method, http10 = event.status, self._method, self._peer_is_http10
         if not 200 <= status <= 999:
             raise LocalProtocolError(f"status {status} of a final response, expected 200 to 999")
-        framing = Framing()
-        fields = encode_fields(event.fields, framing)
-        content_length = framing.content_length
+        text, framing = encode_fields(event)
+        content_length, keep_alive = framing.content_length, self.keep_alive
+        options = framing.options
         if content_length is None and not framing.chunked:
             content_length = length
-        keep_alive = self._state.keep_alive and not framing.close
+        if framing.close:
+            keep_alive = False
         connects = method == "CONNECT" and status < 300
         if status == 204 or status == 304 or connects:
             sending, lines = NO_BODY, ""
@@ -164,13 +161,12 @@ class ServerConnection(Connection):
             sending = NO_BODY
         if not connects:
             if not keep_alive:
-                framing.options.append("close")
+                options = (*options, "close")
             elif http10:
-                framing.options.append("keep-alive")
-        if framing.options:
-            lines += f"Connection: {', '.join(framing.options)}\r\n"
-        preset = event.preset.text if event.preset is not None else ""
-        return f"{_status_line(event)}{preset}{fields}{lines}\r\n", sending, keep_alive
+                options = (*options, "keep-alive")
+        if options:
+            lines += f"Connection: {', '.join(options)}\r\n"
+        return f"{_status_line(event)}{text}{lines}\r\n", sending, keep_alive
 
     def _encode_informational(self, event: InformationalResponse) -> str:
         if not 100 <= event.status <= 199:
@@ -180,19 +176,18 @@ class ServerConnection(Connection):
         if event.status == 101:
             if not self._upgrade_offered:
                 raise LocalProtocolError("101 to a request that offers no upgrade")
-            if self._state.their_state is SEND_BODY:
+            if self.their_state is SEND_BODY:
                 raise LocalProtocolError("101 before the end of the request")
-        framing = Framing()
-        fields = encode_fields(event.fields, framing)
+        text, framing = encode_fields(event)
         if framing.chunked or framing.content_length is not None:
             raise LocalProtocolError("an interim response has no body")
         lines = f"Connection: {', '.join(framing.options)}\r\n" if framing.options else ""
-        preset = event.preset.text if event.preset is not None else ""
-        return f"{_status_line(event)}{preset}{fields}{lines}\r\n"
+        return f"{_status_line(event)}{text}{lines}\r\n"
 
 
 def _status_line(event: Response | InformationalResponse) -> str:
-    reason = event.given_reason
+    # A response that was received and is passed on keeps its reason, even an empty one.
+    reason = event.reason if event._packed else event._reason
     if reason is None:
         line = _STATUS_LINES.get(event.status)
         return line if line is not None else f"HTTP/1.1 {event.status} \r\n"

@@ -11,7 +11,7 @@ sides at once, stands below them in `ConnectionState`.
 from __future__ import annotations
 
 import enum
-from typing import Final
+from typing import ClassVar, Final
 
 from ._errors import LocalProtocolError
 from ._events import (
@@ -80,19 +80,48 @@ SERVER_TABLE: Final[Table] = {
 
 
 class ConnectionState:
-    """Both sides' states, and the rules that join them."""
+    """Both sides' states, and the rules that join them; the base of both machines.
 
-    __slots__ = ("_our_table", "_their_table", "keep_alive", "our_state", "their_state")
+    Attributes:
+        our_state: State of this side.
+        their_state: State of the peer's side, as far as events were taken.
+        keep_alive: Whether, as far as is known, the connection lives on after this
+            exchange.
+    """
 
-    def __init__(self, our_table: Table, their_table: Table) -> None:
-        self._our_table = our_table
-        self._their_table = their_table
+    __slots__ = ("keep_alive", "our_state", "their_state")
+
+    _our_table: ClassVar[Table]
+    _their_table: ClassVar[Table]
+
+    our_state: State
+    their_state: State
+    keep_alive: bool
+
+    def __init__(self) -> None:
         self.our_state = IDLE
         self.their_state = IDLE
-        #: Whether the connection may carry another exchange after this one.
         self.keep_alive = True
 
-    def check_send(self, event: type[Event]) -> State:
+    @property
+    def reusable(self) -> bool:
+        """Whether `start_next_cycle` may follow: the exchange ended cleanly."""
+        return self.our_state is DONE and self.their_state is DONE and self.keep_alive
+
+    def start_next_cycle(self) -> None:
+        """Begin the next exchange on the same connection.
+
+        Raises:
+            LocalProtocolError: A side is not `DONE`.
+        """
+        if self.our_state is not DONE or self.their_state is not DONE:
+            raise LocalProtocolError(
+                "cannot start the next cycle: both sides must be DONE, "
+                f"ours is {self.our_state!r}, theirs {self.their_state!r}"
+            )
+        self.our_state = self.their_state = IDLE
+
+    def _check_send(self, event: type[Event]) -> State:
         """Return the state that sending `event` leads to.
 
         Raises:
@@ -107,58 +136,40 @@ class ConnectionState:
             )
         return state
 
-    def sent(self, state: State) -> None:
-        """Enter `state`, which `check_send` returned, after the bytes were made."""
+    def _sent(self, state: State) -> None:
+        """Enter `state`, which `_check_send` returned, after the bytes were made."""
         self.our_state = state
-        if state is DONE:
-            self._both_done()
+        if state is DONE and not self.keep_alive:
+            self._both_close()
 
-    def received(self, event: type[Event]) -> None:
+    def _received(self, event: type[Event]) -> None:
         """Follow what the peer sent; the parser lets no other order through."""
         self.their_state = state = self._their_table[self.their_state][event]
-        if state is DONE:
-            self._both_done()
+        if state is DONE and not self.keep_alive:
+            self._both_close()
 
-    def request_begun(self) -> None:
-        """A request head passed: the side that answers owes a response.
-
-        An early response (sent before any request) stands.
-        """
+    def _request_received(self) -> None:
+        """A server's side: a response is due, unless an early one was sent."""
+        self.their_state = SEND_BODY
         if self.our_state is IDLE:
             self.our_state = SEND_HEAD
-        elif self.their_state is IDLE:
-            self.their_state = SEND_HEAD
 
-    def switch(self) -> None:
+    def _request_sent(self, state: State) -> None:
+        """A client's side: a response is due."""
+        self.their_state = SEND_HEAD
+        self._sent(state)
+
+    def _switch(self) -> None:
         """101, or 2xx to CONNECT: what follows in both directions is not HTTP."""
         self.our_state = self.their_state = SWITCHED
 
-    def fail_theirs(self) -> None:
+    def _fail_theirs(self) -> None:
         """The peer broke the protocol; our side may still answer, then must close."""
         self.their_state = ERROR
         self.keep_alive = False
 
-    def close_ours(self) -> None:
-        """Nothing may be sent any more."""
-        self.our_state = CLOSED
-        self.keep_alive = False
-
-    def _both_done(self) -> None:
-        if not self.keep_alive:
-            if self.our_state is DONE:
-                self.our_state = MUST_CLOSE
-            if self.their_state is DONE:
-                self.their_state = MUST_CLOSE
-
-    def next_cycle(self) -> None:
-        """Begin the next exchange on the same connection.
-
-        Raises:
-            LocalProtocolError: A side is not `DONE`.
-        """
-        if self.our_state is not DONE or self.their_state is not DONE:
-            raise LocalProtocolError(
-                "cannot start the next cycle: both sides must be DONE, "
-                f"ours is {self.our_state!r}, theirs {self.their_state!r}"
-            )
-        self.our_state = self.their_state = IDLE
+    def _both_close(self) -> None:
+        if self.our_state is DONE:
+            self.our_state = MUST_CLOSE
+        if self.their_state is DONE:
+            self.their_state = MUST_CLOSE
