@@ -78,6 +78,12 @@ class ServerConnection(Connection):
         if not valid:
             self._fail(InvalidURLError("request target has no valid form", rule="target-form"))
 
+    def start_next_cycle(self) -> None:
+        super().start_next_cycle()
+        # If the next request cannot be read, its answer is none to the one before.
+        self._method = ""
+        self._peer_is_http10 = False
+
     def send(self, event: Event) -> bytes:
         """Return the bytes of an event; write them in order.
 
@@ -95,11 +101,13 @@ class ServerConnection(Connection):
         """
         following = self._check_send(type(event))
         if isinstance(event, Response):
-            head, self._sending, self.keep_alive = self._encode_response(event, None)
+            head, sending, keep_alive = self._encode_response(event, None)
+            data = encode_text(head)
+            self._sending, self.keep_alive = sending, keep_alive
             self._sent(following)
             if self._method == "CONNECT" and event.status < 300:
                 self._switch()
-            return encode_text(head)
+            return data
         if isinstance(event, InformationalResponse):
             data = encode_text(self._encode_informational(event))
             if event.status == 101:
