@@ -21,7 +21,7 @@ from typing import ClassVar, Final, NoReturn
 
 from multidict import CIMultiDict
 
-from ._errors import LocalProtocolError, RemoteProtocolError, UnexpectedData
+from ._errors import BadHttpMessage, LocalProtocolError, RemoteProtocolError, UnexpectedData
 from ._events import (
     CONNECTION_CLOSED,
     END_OF_MESSAGE,
@@ -226,11 +226,18 @@ class Connection(ConnectionState):
         self._pending = pending = finish(self._parser)
         if pending:
             return None
+        if self.their_state is SEND_HEAD:
+            self._fail(BadHttpMessage("connection closed before a response", rule="no-response"))
         self._received(ConnectionClosed)
         return CONNECTION_CLOSED
 
     def _received_head(self, facts: int) -> Event:
         raise AssertionError  # pragma: no cover - abstract
+
+    def _switch(self) -> None:
+        # What is left of the message that led here was its end.
+        self._pending = 0
+        super()._switch()
 
     def _fail(self, error: RemoteProtocolError | None = None) -> NoReturn:
         self._error = error = error or parser_error(self._parser, self._limits)
