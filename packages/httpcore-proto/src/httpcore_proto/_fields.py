@@ -25,6 +25,9 @@ _FRAMING_NAMES: Final = frozenset({"content-length", "transfer-encoding", "conne
 _known_names: Final[dict[str, str]] = {}
 _MAX_KNOWN_NAMES: Final = 1024
 
+# A number that fits into 64 bits; int() refuses only much longer ones, with its own error.
+_MAX_DIGITS: Final = 19
+
 
 class Framing:
     """What a caller's fields say about framing and persistence."""
@@ -49,7 +52,7 @@ class Framing:
         """
         self.named = name
         if name == "content-length":
-            if not (value.isascii() and value.isdigit()):
+            if not (value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS):
                 raise LocalProtocolError(f"Content-Length {value[:80]!r} is not a number")
             length = int(value)
             if self.content_length not in (None, length):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
-_UINT32_MAX: Final = 2**32 - 1
+# The parser counts in 32 bits, and a head and a trailer section may have to fit at once.
+_LARGEST: Final = 2**30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class Limits:
             move no body (RFC 9112 section 7.1.1). 16 KiB, as in Node.js.
 
     Raises:
-        ValueError: A bound is not between 1 and 2**32 - 1.
+        ValueError: A bound is not between 1 and 2**30.
     """
 
     max_line_size: int = 8190
@@ -40,8 +41,8 @@ class Limits:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            if not 1 <= value <= _UINT32_MAX:
-                raise ValueError(f"{field.name}={value!r}: expected 1 to {_UINT32_MAX}")
+            if not 1 <= value <= _LARGEST:
+                raise ValueError(f"{field.name}={value!r}: expected 1 to {_LARGEST}")
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -107,19 +107,21 @@ _RULES: Final[dict[int, _Rule]] = {
     8: _Rule(BadStatusLine, "protocol", 400, "protocol is not HTTP"),
     9: _Rule(BadStatusLine, "version", 400, "malformed HTTP version"),
     10: _Rule(InvalidHeader, "header-field", 400, "invalid character in header field"),
-    11: _Rule(InvalidHeader, "content-length", 400, "Content-Length is not a decimal number"),
+    11: _Rule(InvalidHeader, "content-length", 400, "invalid Content-Length"),
     12: _Rule(TransferEncodingError, "chunk-size", 400, "invalid chunk size"),
     13: _Rule(BadStatusLine, "status", 400, "invalid status line"),
     15: _Rule(TransferEncodingError, "transfer-encoding", 400, "invalid use of Transfer-Encoding"),
 }
 _FALLBACK: Final = _Rule(BadHttpMessage, "syntax", 400, "malformed HTTP message")
+_CHUNK_SYNTAX: Final = _Rule(TransferEncodingError, "chunk-syntax", 400, "malformed chunk")
 
 
 def parser_error(parser: Any, limits: Limits) -> RemoteProtocolError:
     """Tell what stopped a native parser, without quoting a byte of the peer's."""
     number: int = parser.error
-    rule = _RULES.get(number, _FALLBACK)
     reason = ffi.string(parser.reason).decode() if parser.reason else ""
+    # llhttp has one number for a missing CR or LF anywhere.
+    rule = _RULES.get(number, _CHUNK_SYNTAX if " chunk " in reason else _FALLBACK)
     status_hint, text = rule.status_hint, rule.text
     value = allowed = offset = None
     if rule.limit is not None:
