@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Sequence
 from typing import NoReturn
 
 from ._exceptions import HTTPException, HTTPExpectationFailed, HTTPMethodNotAllowed, HTTPNotFound
 from ._request import Request
-from ._resources import Route, UrlMappingMatchInfo
+from ._resources import Route
 from ._response import StreamResponse
 from ._router import RouteDefinition, UrlDispatcher
 from ._types import Handler, Middleware
@@ -79,16 +79,14 @@ class Application:
             HTTPException: Whatever the handler raises; 404 and 405 without a route, 417
                 for an `Expect` that is not understood.
         """
-        found = self._router.find(request.method, request.route_path)
-        if isinstance(found, set):
-            route = self._no_route(request, found)
-            request._match_info = UrlMappingMatchInfo({}, route)
-            return await route.chain(request)  # type: ignore[no-any-return]
-        route, values = found
-        request._match_info = UrlMappingMatchInfo(values, route)
-        if request.expects:
+        route, values, allowed = self._router.find(request.method, request.route_path)
+        if route is None:
+            route = self._no_route(request, allowed)
+        elif request.expects:
             self._answer_expectation(request)
-        return await route.chain(request)  # type: ignore[no-any-return]
+        request.routed(route, values)
+        response: StreamResponse = await route.chain(request)
+        return response
 
     def _answer_expectation(self, request: Request) -> None:
         expectation = request.headers["Expect"]
@@ -96,7 +94,7 @@ class Application:
             raise HTTPExpectationFailed(text=f"Unknown Expect: {expectation}")
         request.exchange.send_continue()
 
-    def _no_route(self, request: Request, allowed: set[str]) -> Route:
+    def _no_route(self, request: Request, allowed: Collection[str]) -> Route:
         error: HTTPException = (
             HTTPMethodNotAllowed(request.method, allowed) if allowed else HTTPNotFound()
         )

@@ -264,7 +264,8 @@ class HTTPConnection:
         try:
             try:
                 response = await server.handler(request)
-                if not isinstance(response, StreamResponse):
+                # isinstance() is slow on what is also a Mapping; most are this very type.
+                if type(response) is not Response and not isinstance(response, StreamResponse):
                     raise TypeError(f"handler returned {response!r}, expected a response")
             except HTTPException as exc:
                 response = exc
@@ -315,7 +316,7 @@ class HTTPConnection:
             await response.write_eof()
         elif self._machine.our_state is not State.SEND_HEAD:
             raise RuntimeError(f"{response!r} after another response was begun")
-        elif isinstance(response, Response):
+        elif type(response) is Response or isinstance(response, Response):
             self._send_whole(response)
             if self.link.needs_drain:
                 await self.link.drain()

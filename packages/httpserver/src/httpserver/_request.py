@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -16,7 +16,7 @@ from httpcore_proto import HttpVersion, HttpVersion11, RawHeaders
 from httpcore_proto.aio import EMPTY_PAYLOAD, StreamReader
 
 from ._exceptions import HTTPRequestEntityTooLarge
-from ._resources import UrlMappingMatchInfo
+from ._resources import Route, UrlMappingMatchInfo
 from ._response import Exchange
 
 # Without Content-Type a body is this (RFC 9110 section 8.3).
@@ -82,7 +82,9 @@ class BaseRequest(MutableMapping[str, Any]):
             target = self._event.target
             if target[0] != "/":
                 target = _path_of_other_form(target)
-            path = target.partition("?")[0].partition("#")[0]
+            path = target.partition("?")[0]
+            if "#" in path:
+                path = path.partition("#")[0]
             if "%" in path:
                 pieces = _ENCODED_SLASH_OR_PERCENT.split(path)
                 pieces[::2] = [unquote(piece) for piece in pieces[::2]]
@@ -298,14 +300,29 @@ class BaseRequest(MutableMapping[str, Any]):
 class Request(BaseRequest):
     """A request that an application has routed."""
 
-    __slots__ = ("_match_info",)
+    __slots__ = ("_match_info", "_route", "_values")
 
-    _match_info: UrlMappingMatchInfo
+    _route: Route
+    _values: Mapping[str, str]
+
+    def __init__(
+        self, event: httpcore_proto.Request, content: StreamReader, exchange: Exchange
+    ) -> None:
+        super().__init__(event, content, exchange)
+        self._match_info: UrlMappingMatchInfo | None = None
+
+    def routed(self, route: Route, values: Mapping[str, str]) -> None:
+        """Called by the application with what it found."""
+        self._route = route
+        self._values = values
 
     @property
     def match_info(self) -> UrlMappingMatchInfo:
         """The matched route, and the values of its path's parameters, decoded."""
-        return self._match_info
+        match_info = self._match_info
+        if match_info is None:
+            match_info = self._match_info = UrlMappingMatchInfo(self._values, self._route)
+        return match_info
 
 
 def _path_of_other_form(target: str) -> str:

@@ -120,7 +120,7 @@ class Resource:
         return f"<{type(self).__name__} {self.canonical}>"
 
 
-_NO_PARAMETERS: Final[Mapping[str, str]] = {}
+NO_PARAMETERS: Final[Mapping[str, str]] = {}
 
 
 class PlainResource(Resource):
@@ -144,7 +144,7 @@ class PlainResource(Resource):
 
     def match(self, path: str) -> Mapping[str, str] | None:
         """Compare the whole path."""
-        return _NO_PARAMETERS if path == self._path else None
+        return NO_PARAMETERS if path == self._path else None
 
     def url_for(self) -> URL:
         """Return the path as an URL."""

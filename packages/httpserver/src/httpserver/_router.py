@@ -7,12 +7,12 @@ longer literal prefixes over shorter ones, whatever the order of registration.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from httpcore_proto import hdrs
 
-from ._resources import AnyHandler, DynamicResource, PlainResource, Resource, Route
+from ._resources import NO_PARAMETERS, AnyHandler, DynamicResource, PlainResource, Resource, Route
 
 
 class RouteDefinition(Protocol):
@@ -109,7 +109,9 @@ class UrlDispatcher:
         """Take no more resources."""
         self._frozen = True
 
-    def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]] | set[str]:
+    def find(
+        self, method: str, path: str
+    ) -> tuple[Route | None, Mapping[str, str], Collection[str]]:
         """Look a request up.
 
         Args:
@@ -117,10 +119,10 @@ class UrlDispatcher:
             path: The request's route path.
 
         Returns:
-            The route and the path's parameters, or the methods that the path would
-            answer; none of them means that there is no such path.
+            The route, or None; the path's parameters; and without a route the methods
+            that the path would answer, none if there is no such path.
         """
-        allowed: set[str] = set()
+        allowed: list[str] = []
         index = self._index
         key = path
         while True:
@@ -130,10 +132,10 @@ class UrlDispatcher:
                     routes = resource.routes
                     route = routes.get(method) or routes.get(hdrs.METH_ANY)
                     if route is not None:
-                        return route, values
-                    allowed.update(routes)
+                        return route, values, ()
+                    allowed.extend(routes)
             if key == "/" or not key:
-                return allowed
+                return None, NO_PARAMETERS, allowed
             key = key.rpartition("/")[0] or "/"
 
 
