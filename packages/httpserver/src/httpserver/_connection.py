@@ -271,7 +271,14 @@ class HTTPConnection:
                 response = exc
             except Exception as exc:
                 response = self._error_response(request, exc)
-            await self._send(request, response)
+            if type(response) is Response and not response.prepared:
+                self._send_whole(response)
+            else:
+                await self._send(request, response)
+            if self.link.needs_drain:
+                await self.link.drain()
+            if server.access_logger is not None:
+                server.access_logger.log(request, response, self._sent)
         except OSError:
             # The client is gone, or takes nothing any more; nobody is left to be told.
             self.link.abort()
@@ -314,20 +321,16 @@ class HTTPConnection:
         """Send a response, or what of it the handler left."""
         if response.prepared:
             await response.write_eof()
-        elif self._machine.our_state is not State.SEND_HEAD:
-            raise RuntimeError(f"{response!r} after another response was begun")
-        elif type(response) is Response or isinstance(response, Response):
+        elif isinstance(response, Response):
             self._send_whole(response)
-            if self.link.needs_drain:
-                await self.link.drain()
         else:
             await response.prepare(request)
             await response.write_eof()
-        if self._server.access_logger is not None:
-            self._server.access_logger.log(request, response, self._sent)
 
     def _send_whole(self, response: Response) -> None:
         machine, link = self._machine, self.link
+        if machine.our_state is not State.SEND_HEAD:
+            raise RuntimeError(f"{response!r} after another response was begun")
         body = response.body or b""
         if len(body) <= _COPY_LIMIT:
             try:
@@ -393,8 +396,6 @@ class HTTPConnection:
         link, body = self.link, self._body
         if self._lost:
             self._leave()
-        elif link.closing:
-            return
         elif body is None:
             self._next()
         elif self._continue_due or not self._machine.keep_alive or not self._server.lingering_time:

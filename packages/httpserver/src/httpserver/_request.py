@@ -31,7 +31,16 @@ class BaseRequest(MutableMapping[str, Any]):
     tell each other. Equality is identity.
     """
 
-    __slots__ = ("_body", "_event", "_path", "_storage", "_url", "content", "exchange")
+    __slots__ = (
+        "_body",
+        "_event",
+        "_match_info",
+        "_path",
+        "_storage",
+        "_url",
+        "content",
+        "exchange",
+    )
 
     def __init__(
         self, event: httpcore_proto.Request, content: StreamReader, exchange: Exchange
@@ -45,6 +54,7 @@ class BaseRequest(MutableMapping[str, Any]):
         self._url: URL | None = None
         self._body: bytes | None = None
         self._storage: dict[str, Any] | None = None
+        self._match_info: UrlMappingMatchInfo | None = None
 
     @property
     def method(self) -> str:
@@ -300,16 +310,10 @@ class BaseRequest(MutableMapping[str, Any]):
 class Request(BaseRequest):
     """A request that an application has routed."""
 
-    __slots__ = ("_match_info", "_route", "_values")
+    __slots__ = ("_route", "_values")
 
     _route: Route
     _values: Mapping[str, str]
-
-    def __init__(
-        self, event: httpcore_proto.Request, content: StreamReader, exchange: Exchange
-    ) -> None:
-        super().__init__(event, content, exchange)
-        self._match_info: UrlMappingMatchInfo | None = None
 
     def routed(self, route: Route, values: Mapping[str, str]) -> None:
         """Called by the application with what it found."""
