@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from .apps.settings import HOST
+from .apps.settings import BACKLOG, HOST
 
 # Raw ASGI has no router, no sub-applications and no static files; a framework has (starlette).
 _RAW_WORKS: Final = frozenset({"hello", "json", "echo1k", "read64k", "stream32", "body1m"})
@@ -30,7 +30,7 @@ class ServerPeer:
 def _uvicorn(app: str, loop: str) -> str:
     return (
         f"-m uvicorn {app} --host {HOST} --port {{port}} --http httptools --loop {loop} --ws none"
-        " --lifespan off --no-access-log --log-level warning"
+        f" --backlog {BACKLOG} --lifespan off --no-access-log --log-level warning"
     )
 
 
@@ -38,12 +38,15 @@ def _granian(app: str, loop: str) -> str:
     # `asginl` is ASGI without lifespan, which the raw application does not speak.
     return (
         f"-m granian {app} --interface asginl --host {HOST} --port {{port}} --http 1 --loop {loop}"
-        " --no-ws --workers 1 --no-access-log --log-level warning"
+        f" --backlog {BACKLOG} --no-ws --workers 1 --no-access-log --log-level warning"
     )
 
 
 def _hypercorn_trio(app: str) -> str:
-    return f"-m hypercorn {app} --worker-class trio --bind {HOST}:{{port}} --workers 1"
+    return (
+        f"-m hypercorn {app} --worker-class trio --bind {HOST}:{{port}} --backlog {BACKLOG}"
+        " --workers 1"
+    )
 
 
 def server_peers(loop: str) -> list[ServerPeer]:

@@ -10,7 +10,7 @@ from typing import Final, NoReturn, cast
 
 from ..works import Work, find_work
 from .canned import canned_response
-from .settings import HOST, Settings, run_asyncio
+from .settings import BACKLOG, HOST, Settings, run_asyncio
 
 
 class CannedServer(asyncio.Protocol):
@@ -50,7 +50,9 @@ async def serve(work: Work, port: int) -> NoReturn:
     """Serve until the process is ended."""
     response: Final = canned_response(work.answer)
     loop = asyncio.get_running_loop()
-    await loop.create_server(lambda: CannedServer(response, len(work.body)), HOST, port)
+    await loop.create_server(
+        lambda: CannedServer(response, len(work.body)), HOST, port, backlog=BACKLOG
+    )
     await asyncio.Event().wait()
     raise AssertionError("the event is never set")
 

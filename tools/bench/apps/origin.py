@@ -8,7 +8,7 @@ from typing import Final, NoReturn, cast
 
 from ..exchanges import EXCHANGES
 from .canned import canned_response
-from .settings import HOST, Settings, run_asyncio
+from .settings import BACKLOG, HOST, Settings, run_asyncio
 
 _HEAD_END: Final = b"\r\n\r\n"
 _LENGTH_NAME: Final = b"\r\ncontent-length:"
@@ -66,7 +66,7 @@ def _body_size(head: bytes) -> int | None:
 async def serve(response: bytes, port: int) -> NoReturn:
     """Serve until the process is ended."""
     loop = asyncio.get_running_loop()
-    await loop.create_server(lambda: Origin(response), HOST, port)
+    await loop.create_server(lambda: Origin(response), HOST, port, backlog=BACKLOG)
     await asyncio.Event().wait()
     raise AssertionError("the event is never set")
 

@@ -3,7 +3,7 @@
 import importlib.util
 
 from ..works import find_work
-from .settings import HOST, Settings, not_offered, run_asyncio
+from .settings import BACKLOG, HOST, Settings, not_offered, run_asyncio
 from .web_routes import build, missing
 from .web_serving import serve
 
@@ -20,7 +20,15 @@ def main() -> None:
         not_offered(f"httpserver has no {name} yet")
     app = build(web, work, settings.static_dir)
     if settings.loop == "trio":
-        web.run_app(app, host=HOST, port=settings.port, backend="trio", access_log=None, print=None)
+        web.run_app(
+            app,
+            host=HOST,
+            port=settings.port,
+            backlog=BACKLOG,
+            backend="trio",
+            access_log=None,
+            print=None,
+        )
     else:
         run_asyncio(serve(web, app, settings.port), settings.loop)
 

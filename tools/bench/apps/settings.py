@@ -14,6 +14,10 @@ from typing import Any, Final, NoReturn, Self
 
 HOST: Final = "127.0.0.1"
 
+# Connections that may wait to be accepted, the same in all peers. With the hundred or so that some
+# of them default to, a load generator that opens a thousand at once has to wait for seconds.
+BACKLOG: Final = 1024
+
 # EX_UNAVAILABLE of the BSD list; any number that a crash does not use would do.
 EXIT_NOT_OFFERED: Final = 69
 
