@@ -110,6 +110,10 @@ class Resource:
         """Return the parameters of a route path, or None if it is not this resource's."""
         raise NotImplementedError
 
+    def raw_match(self, path: str) -> bool:
+        """Whether a path to be registered is this resource's own."""
+        raise NotImplementedError
+
     def __iter__(self) -> Iterator[Route]:
         return iter(self.routes.values())
 
@@ -146,6 +150,10 @@ class PlainResource(Resource):
         """Compare the whole path."""
         return NO_PARAMETERS if path == self._path else None
 
+    def raw_match(self, path: str) -> bool:
+        """Compare however it is encoded."""
+        return route_form(path) == self._path
+
     def url_for(self) -> URL:
         """Return the path as an URL."""
         return URL(self.canonical, encoded=True)
@@ -154,10 +162,11 @@ class PlainResource(Resource):
 class DynamicResource(Resource):
     """A path with parameters: `/users/{name}`, `/{id:\\d+}`."""
 
-    __slots__ = ("_formatter", "_pattern", "_prefix")
+    __slots__ = ("_formatter", "_path", "_pattern", "_prefix")
 
     def __init__(self, path: str, *, name: str | None = None) -> None:
         super().__init__(name)
+        self._path = path
         pattern, formatter, end = "", "", 0
         names: set[str] = set()
         for parameter in _PARAMETER.finditer(path):
@@ -198,6 +207,10 @@ class DynamicResource(Resource):
         if "%" in path:
             return {name: unquote(value) for name, value in values.items()}
         return values
+
+    def raw_match(self, path: str) -> bool:
+        """Compare patterns and all."""
+        return path == self._path
 
     def url_for(self, **parts: str) -> URL:
         """Return the path with parameters filled in, each of them quoted."""

@@ -48,13 +48,13 @@ class UrlDispatcher:
         if path and not path.startswith("/"):
             raise ValueError("path should start with / or be empty")
         last = self._resources[-1] if self._resources else None
+        if last is not None and last.name == name and last.raw_match(path):
+            return last
         resource: Resource = (
             DynamicResource(path, name=name)
             if "{" in path or "}" in path
             else PlainResource(path, name=name)
         )
-        if last is not None and last.name == name and _same_path(last, resource):
-            return last
         if name is not None:
             if name in self._named:
                 raise ValueError(f"duplicate name {name!r}")
@@ -137,7 +137,3 @@ class UrlDispatcher:
             if key == "/" or not key:
                 return None, NO_PARAMETERS, allowed
             key = key.rpartition("/")[0] or "/"
-
-
-def _same_path(first: Resource, second: Resource) -> bool:
-    return type(first) is type(second) and first.canonical == second.canonical
