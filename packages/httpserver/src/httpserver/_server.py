@@ -17,9 +17,6 @@ from ._response import StreamResponse
 access_logger: Final = logging.getLogger("httpserver.access")
 server_logger: Final = logging.getLogger("httpserver.server")
 
-# Seconds between two looks at the connections' deadlines, and so their precision.
-_SWEEP_INTERVAL: Final = 1.0
-
 
 class ServedConnection(Protocol):
     """What a server does with its connections."""
@@ -51,6 +48,9 @@ class Server:
             for them. 60, as nginx.
         lingering_time: Seconds for the rest of a body that the handler left unread; 0
             closes the connection instead.
+        sweep_interval: Seconds between two looks at the connections' deadlines. Time-outs
+            are never shorter than told, and up to two intervals longer. 1: far below
+            any of them, and not felt by a server without connections.
         read_bufsize: Low-water mark of a body's buffer in bytes; reading stops at twice
             this.
         handler_cancellation: Cancel the handler when its client goes away.
@@ -68,6 +68,7 @@ class Server:
         head_timeout: float = 30.0,
         body_timeout: float = 60.0,
         lingering_time: float = 10.0,
+        sweep_interval: float = 1.0,
         read_bufsize: int = 2**18,
         handler_cancellation: bool = False,
         access_log: logging.Logger | None = access_logger,
@@ -80,6 +81,7 @@ class Server:
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout
         self.lingering_time = lingering_time
+        self.sweep_interval = sweep_interval
         self.read_bufsize = read_bufsize
         self.handler_cancellation = handler_cancellation
         self.access_logger = (
@@ -94,7 +96,8 @@ class Server:
         self.requests_count = 0
         #: Whether connections end after the request at hand.
         self.closing = False
-        #: The runtime's clock, as of the last sweep.
+        #: The runtime's clock as it will be at the next sweep: a deadline counted from
+        #: it comes rather late than early.
         self.clock = 0.0
         self.runtime: Runtime
         self._sweeper: Task | None = None
@@ -104,14 +107,15 @@ class Server:
         """Bind to the running event loop."""
         self.runtime = current_runtime()
         await self.runtime.__aenter__()
-        self.clock = self.runtime.now()
+        self.clock = self.runtime.now() + self.sweep_interval
         self._sweeper = self.runtime.spawn(self._sweep)
 
     async def _sweep(self) -> None:
         while True:
-            await self.runtime.sleep(_SWEEP_INTERVAL)
-            self.clock = clock = self.runtime.now()
-            for connection in [c for c in self.connections if c.deadline <= clock]:
+            await self.runtime.sleep(self.sweep_interval)
+            now = self.runtime.now()
+            self.clock = now + self.sweep_interval
+            for connection in [c for c in self.connections if c.deadline <= now]:
                 connection.expired()
 
     def connection_ended(self) -> None:
