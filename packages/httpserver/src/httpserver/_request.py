@@ -22,6 +22,7 @@ from ._response import Exchange
 # Without Content-Type a body is this (RFC 9110 section 8.3).
 _DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 _ENCODED_SLASH_OR_PERCENT: Final = re.compile("(%2[Ff]|%25)")
+_END_OF_AUTHORITY: Final = re.compile("[/?#]")
 
 
 class BaseRequest(MutableMapping[str, Any]):
@@ -124,7 +125,7 @@ class BaseRequest(MutableMapping[str, Any]):
     @property
     def path_qs(self) -> str:
         """Path and query, encoded."""
-        return str(self.rel_url)
+        return self.rel_url.raw_path_qs
 
     @property
     def query(self) -> MultiDictProxy[str]:
@@ -155,7 +156,8 @@ class BaseRequest(MutableMapping[str, Any]):
         """
         target = self._event.target
         if target[0] != "/" and "://" in target:
-            return target.partition("://")[2].partition("/")[0].partition("?")[0].rpartition("@")[2]
+            authority = _END_OF_AUTHORITY.split(target.partition("://")[2], maxsplit=1)[0]
+            return authority.rpartition("@")[2]
         host = self.headers.get("Host")
         if host is not None:
             return host
@@ -168,12 +170,20 @@ class BaseRequest(MutableMapping[str, Any]):
     @property
     def url(self) -> URL:
         """The whole URL, as far as it is known."""
+        path = self.rel_url
         try:
             origin = URL.build(scheme=self.scheme, authority=self.host)
         except ValueError:
             # A Host field can be valid and still name no host that an URL can hold.
-            return self.rel_url
-        return origin.join(self.rel_url) if self.rel_url.raw_path[:2] != "//" else self.rel_url
+            return path
+        # Not origin.join(path): that would take `//x` for a host.
+        return URL.build(
+            scheme=origin.scheme,
+            authority=origin.raw_authority,
+            path=path.raw_path,
+            query_string=path.raw_query_string,
+            encoded=True,
+        )
 
     @property
     def remote(self) -> str | None:
@@ -334,4 +344,6 @@ def _path_of_other_form(target: str) -> str:
     _, separator, rest = target.partition("://")
     if not separator:
         return "*" if target == "*" else ""  # asterisk form, authority form
-    return "/" + rest.partition("#")[0].partition("/")[2] if "/" in rest else "/"
+    end = _END_OF_AUTHORITY.search(rest)
+    path = rest[end.start() :] if end is not None else ""
+    return path if path[:1] == "/" else f"/{path}"
