@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from typing import Final
 
@@ -10,7 +11,7 @@ from ._request import Request
 from ._response import StreamResponse
 
 # What a client sends must not be able to forge a line, or to move a terminal's cursor.
-_ESCAPES: Final = {code: f"\\x{code:02x}" for code in (*range(32), 34, 92, 127)}
+_UNSAFE: Final = re.compile(r"[^ !#-\[\]-~]+")
 
 
 class AccessLogger:
@@ -49,4 +50,8 @@ class AccessLogger:
 
 
 def _escaped(text: str) -> str:
-    return text if text.isprintable() and '"' not in text else text.translate(_ESCAPES)
+    return _UNSAFE.sub(_hexadecimal, text)
+
+
+def _hexadecimal(match: re.Match[str]) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in match[0].encode("utf-8", "surrogateescape"))

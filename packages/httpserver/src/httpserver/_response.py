@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from multidict import CIMultiDict
 
 import httpcore_proto
-from httpcore_proto import HeaderBlock, HeadersLike
+from httpcore_proto import SERVER_SOFTWARE, HeaderBlock, HeadersLike
 from httpcore_proto.aio import Link
 
 from ._preset import Presets
@@ -129,8 +129,12 @@ class StreamResponse(MutableMapping[str, Any]):
     @property
     def content_type(self) -> str:
         """Media type in lower case without parameters."""
-        value = self._content_type if self._headers is None else self._headers.get("Content-Type")
-        return (value or _OCTET_STREAM).partition(";")[0].strip(" \t").lower()
+        return (self._full_content_type or _OCTET_STREAM).partition(";")[0].strip(" \t").lower()
+
+    @property
+    def _full_content_type(self) -> str | None:
+        value = None if self._headers is None else self._headers.get("Content-Type")
+        return self._content_type if value is None else value
 
     def force_close(self) -> None:
         """End the connection after this response; cannot be taken back."""
@@ -193,7 +197,11 @@ class StreamResponse(MutableMapping[str, Any]):
         if "date" in names or "server" in names:
             # The program's own Date or Server stands in for ours.
             preset = None
-            for name, value in (("Content-Type", content_type), ("Date", presets.date)):
+            for name, value in (
+                ("Content-Type", content_type),
+                ("Date", presets.date),
+                ("Server", SERVER_SOFTWARE),
+            ):
                 if value is not None and name.lower() not in names:
                     fields.append((name, value))
         if self._force_close:
@@ -301,9 +309,21 @@ class Response(StreamResponse):
         """The body decoded by its charset, or None without one."""
         if self._body is None:
             return None
-        value = self._content_type if self._headers is None else self._headers.get("Content-Type")
-        charset = (value or "").lower().partition("charset=")[2].partition(";")[0].strip(' "')
+        value = self._full_content_type or ""
+        charset = value.lower().partition("charset=")[2].partition(";")[0].strip(' "')
         return self._body.decode(charset or _DEFAULT_CHARSET)
+
+    def tell_length(self) -> None:
+        """Set Content-Length, unless the program said how the body is framed."""
+        headers = self.headers
+        if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+            headers["Content-Length"] = str(len(self._body or b""))
+
+    async def prepare(self, request: Preparable) -> None:
+        """Send the head; again does nothing. As of `StreamResponse`."""
+        if not self.prepared:
+            self.tell_length()
+        await super().prepare(request)
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the body, if `prepare` was called by hand.
