@@ -23,7 +23,6 @@ from httpcore_proto import (
     Data,
     EndOfMessage,
     InformationalResponse,
-    LocalProtocolError,
     RemoteProtocolError,
     ServerConnection,
     State,
@@ -164,7 +163,7 @@ class HTTPConnection:
 
     def shut_down(self) -> None:
         """End after the request at hand."""
-        if self._request is None:
+        if self._task is None:
             self.link.close()
 
     def abort(self) -> None:
@@ -216,6 +215,7 @@ class HTTPConnection:
 
     def _receive_body(self, body: StreamReader) -> None:
         machine = self._machine
+        self._continue_due = False
         try:
             while (event := machine.next_event()) is not NEED_DATA:
                 if type(event) is Data:
@@ -232,7 +232,6 @@ class HTTPConnection:
         except RemoteProtocolError as exc:
             self._break_body(body, exc)
             return
-        self._continue_due = False
         if not self._dropping:
             self.deadline = self._server.clock + self._server.body_timeout
 
@@ -271,6 +270,8 @@ class HTTPConnection:
                 response = exc
             except Exception as exc:
                 response = self._error_response(request, exc)
+                if self._machine.our_state is not State.SEND_HEAD:
+                    raise LinkLostError("the response was cut") from exc
             if type(response) is Response and not response.prepared:
                 self._send_whole(response)
             else:
@@ -280,11 +281,12 @@ class HTTPConnection:
             if server.access_logger is not None:
                 server.access_logger.log(request, response, self._sent)
         except OSError:
-            # The client is gone, or takes nothing any more; nobody is left to be told.
+            # The client is gone, takes nothing any more, or must see that its answer is
+            # cut; what there was to tell is in the log.
             self.link.abort()
         except Exception:
             server.logger.exception("error while sending the response to %r", request)
-            self.link.abort()
+            self._give_up()
         except BaseException:
             self._task = None
             self.link.abort()
@@ -317,9 +319,19 @@ class HTTPConnection:
         response.force_close()
         return response
 
+    def _give_up(self) -> None:
+        """Answer 500 in place of a response that was not begun; cut one that was."""
+        if self._machine.our_state is State.SEND_HEAD:
+            error = HTTPInternalServerError()
+            self.link.write(self._machine.send_message(self._head(error), error.body or b""))
+        else:
+            self.link.abort()
+
     async def _send(self, request: Request, response: StreamResponse) -> None:
         """Send a response, or what of it the handler left."""
         if response.prepared:
+            if self._machine.our_state is State.SEND_HEAD:
+                raise RuntimeError(f"{response!r} was sent before, to another request")
             await response.write_eof()
         elif isinstance(response, Response):
             self._send_whole(response)
@@ -333,21 +345,14 @@ class HTTPConnection:
             raise RuntimeError(f"{response!r} after another response was begun")
         body = response.body or b""
         if len(body) <= _COPY_LIMIT:
-            try:
-                data = machine.send_message(self._head(response), body)
-            except LocalProtocolError:
-                # Nothing of it was sent, and the machine has not moved.
-                self._server.logger.exception("%r cannot be sent", response)
-                data = machine.send_message(self._head(HTTPInternalServerError()), b"")
-                body = b""
-            link.write(data)
+            link.write(machine.send_message(self._head(response), body))
         else:
-            if "Content-Length" not in response.headers:
-                response.headers["Content-Length"] = str(len(body))
+            response.tell_length()
             link.write(machine.send(self._head(response)))
-            if data := machine.send(Data(body)):
-                link.write(data)
-            machine.send(_END_OF_MESSAGE)
+            events: tuple[Data | EndOfMessage, ...] = (Data(body), _END_OF_MESSAGE)
+            for event in events:
+                if data := machine.send(event):
+                    link.write(data)
         self._sent = len(body)
 
     def _head(self, response: StreamResponse) -> httpcore_proto.Response:
@@ -401,6 +406,7 @@ class HTTPConnection:
         elif self._continue_due or not self._machine.keep_alive or not self._server.lingering_time:
             # Whether a client that waits for 100 still sends the body is its choice.
             self._body = None
+            body.set_exception(PayloadAccessError("the response was sent"))
             self._linger()
         else:
             body.set_exception(PayloadAccessError("the response was sent"))
