@@ -59,7 +59,8 @@ class Framing:
                 raise LocalProtocolError("two different Content-Length fields")
             self.content_length = length
         elif name == "transfer-encoding":
-            if value.strip(" \t").lower() != "chunked":
+            # Folding the case of other than ASCII would make letters of the Kelvin sign and such.
+            if not value.isascii() or value.strip(" \t").lower() != "chunked":
                 raise LocalProtocolError(
                     f"Transfer-Encoding {value[:80]!r}: only chunked can be sent"
                 )
@@ -67,13 +68,15 @@ class Framing:
         else:
             for option in value.split(","):
                 option = option.strip(" \t")
-                lower = option.lower()
+                if not option:
+                    continue
+                lower = check_token(option, "Connection option").lower()
                 if lower == "close":
                     self.close = True
                 elif lower == "keep-alive":
                     self.keep_alive = True
-                elif option:
-                    self.options += (check_token(option, "Connection option"),)
+                else:
+                    self.options += (option,)
         if self.chunked and self.content_length is not None:
             raise LocalProtocolError("Content-Length and Transfer-Encoding exclude each other")
 
