@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, NoReturn
 
 from ._abnf import check_text
 from ._connection import CHUNKED_BODY, NO_BODY, UNTIL_CLOSE, Connection
-from ._errors import InvalidURLError, LocalProtocolError
+from ._errors import InvalidURLError, LocalProtocolError, RemoteProtocolError
 from ._events import (
     END_OF_MESSAGE,
     Event,
@@ -20,7 +20,7 @@ from ._fields import encode_text
 from ._http import RESPONSES
 from ._limits import DEFAULT_LIMITS, Limits
 from ._parser import HAS_LENGTH, HTTP10, KEEP_ALIVE, ORIGIN_FORM, ROLE_SERVER, UPGRADE
-from ._states import CLIENT_TABLE, DONE, SEND_BODY, SERVER_TABLE
+from ._states import CLIENT_TABLE, DONE, IDLE, SEND_BODY, SERVER_TABLE
 
 # RFC 9112 section 3.2.2 and 3.2.3. What the parser let through is visible ASCII.
 _ABSOLUTE_FORM: Final = re.compile(
@@ -78,11 +78,12 @@ class ServerConnection(Connection):
         if not valid:
             self._fail(InvalidURLError("request target has no valid form", rule="target-form"))
 
-    def start_next_cycle(self) -> None:
-        super().start_next_cycle()
-        # If the next request cannot be read, its answer is none to the one before.
-        self._method = ""
-        self._peer_is_http10 = False
+    def _fail(self, error: RemoteProtocolError | None = None) -> NoReturn:
+        if self.our_state is IDLE:
+            # What answers a request that cannot be read answers none before it.
+            self._method = ""
+            self._peer_is_http10 = False
+        super()._fail(error)
 
     def send(self, event: Event) -> bytes:
         """Return the bytes of an event; write them in order.
