@@ -293,7 +293,10 @@ class HTTPConnection:
             self._end_exchange()
             raise
         self._task = None
-        self._end_exchange()
+        if self._body is None and not self._lost:
+            self._next()
+        else:
+            self._end_exchange()
         if self.link.needs_drain and not self.link.closing:
             await self._flush()
 
@@ -345,7 +348,9 @@ class HTTPConnection:
             raise RuntimeError(f"{response!r} after another response was begun")
         body = response.body or b""
         if len(body) <= _COPY_LIMIT:
-            link.write(machine.send_message(self._head(response), body))
+            if self._server.closing:
+                response.force_close()
+            link.write(machine.send_message(response.make_head(self._server.presets), body))
         else:
             response.tell_length()
             link.write(machine.send(self._head(response)))

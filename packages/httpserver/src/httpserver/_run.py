@@ -72,8 +72,7 @@ def run_app(
                 print(f"======== Running on {site.name} ========\n(Press CTRL+C to quit)")
             await _wait_for_signal(handle_signals)
         finally:
-            with anyio.CancelScope(shield=True):
-                await runner.cleanup()
+            await runner.cleanup()
 
     options: dict[str, Any] = {}
     if loop_factory is not None:

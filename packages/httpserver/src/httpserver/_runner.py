@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from httpcore_proto.aio import Receiver
 
@@ -30,8 +30,10 @@ class Site(Protocol):
 class AppRunner:
     """Serves an application on any number of sites.
 
-    `await setup()`, start sites, and in the end `await cleanup()`; on trio all three in
-    the same task.
+    `await setup()`, start sites, and in the end `await cleanup()`. On trio `setup` opens
+    a nursery that `cleanup` closes: call both in one task, and neither inside a cancel
+    scope or nursery that the other is not in. `async with AppRunner(app) as runner:` does
+    both.
 
     Args:
         app: The application; it is frozen by `setup`.
@@ -98,6 +100,13 @@ class AppRunner:
             self._app.freeze()
             await self._server.start()
             self._ready = True
+
+    async def __aenter__(self) -> Self:
+        await self.setup()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.cleanup()
 
     async def cleanup(self) -> None:
         """Stop listening, let handlers end, close every connection; again does nothing."""
