@@ -59,8 +59,9 @@ def _exit_code(pid: int) -> int | None:
 
 def raise_for_exit(code: int, output: str) -> None:
     """Raise what the table is to say about exit code `code`; `output` ends with the reason."""
-    lines = output.strip().splitlines()
-    reason = lines[-1].strip() if lines else "no output"
+    # A traceback ends with its exception; that of an exception group has a frame drawn around it.
+    lines = [line.strip(" |+-") for line in output.splitlines()]
+    reason = next((line for line in reversed(lines) if line), "no output")
     if code == EXIT_NOT_OFFERED:
         raise NotOfferedError(reason)
     raise MeasurementError(f"exit code {code}: {reason}")
