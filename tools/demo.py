@@ -131,11 +131,14 @@ async def tour(backend: str) -> None:
 
 
 async def show_progress(response: httpclient.ClientResponse) -> None:
-    total, done = response.content_length or 0, 0
+    total, done, shown = response.content_length or 0, 0, -1
     async for piece in response.content.iter_any():
         done += len(piece)
         filled = 30 * done // total
-        print(f"\rGET  /download  {'#' * filled:.<30}  {done >> 20} MiB", end="")
+        if filled != shown:
+            shown = filled
+            bar = "#" * filled
+            print(f"\rGET  /download  {bar:.<30}  {done >> 20} MiB", end="", flush=True)
     print()
     if done != total:
         raise SystemExit(f"the download has {done} bytes, expected {total}")
