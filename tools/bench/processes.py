@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,6 +20,9 @@ from .rounds import MeasurementError, NotOfferedError
 _START_TIMEOUT: Final = 30.0
 _STOP_TIMEOUT: Final = 5.0
 _POLL_INTERVAL: Final = 0.05
+
+# The line of a traceback that names the exception.
+_EXCEPTION: Final = re.compile(r"[\w.]+(Error|Exception|Exit|Interrupt)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +62,13 @@ def _exit_code(pid: int) -> int | None:
 
 
 def raise_for_exit(code: int, output: str) -> None:
-    """Raise what the table is to say about exit code `code`; `output` ends with the reason."""
-    # A traceback ends with its exception; that of an exception group has a frame drawn around it.
-    lines = [line.strip(" |+-") for line in output.splitlines()]
-    reason = next((line for line in reversed(lines) if line), "no output")
+    """Raise what the table is to say about exit code `code`; `output` has the reason."""
+    # Exception groups are printed with a frame drawn around them.
+    lines = [line for text in output.splitlines() if (line := text.strip(" |+-"))] or ["no output"]
     if code == EXIT_NOT_OFFERED:
-        raise NotOfferedError(reason)
+        raise NotOfferedError(lines[-1])
+    # The last exception, as servers and exception groups may print something after it.
+    reason = next((line for line in reversed(lines) if _EXCEPTION.match(line)), lines[-1])
     raise MeasurementError(f"exit code {code}: {reason}")
 
 
