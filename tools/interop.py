@@ -117,7 +117,8 @@ def check_curl(url: str) -> str:
     assert curl("--http1.0", f"{url}/stream").endswith("99\n")
     assert curl("--head", f"{url}/").startswith("HTTP/1.1 200 OK")
     # Two transfers of one command share a connection.
-    reused = curl("--write-out", "%{num_connects}\n", "-o", "/dev/null", f"{url}/", f"{url}/")
+    twice = ("-o", "/dev/null", f"{url}/", "-o", "/dev/null", f"{url}/")
+    reused = curl("--write-out", "%{num_connects}\n", *twice)
     assert reused.split()[-1] == "0", reused
     return "GET, POST, HEAD, HTTP/1.0 stream, keep-alive"
 

@@ -378,10 +378,13 @@ class HTTPConnection:
             self._continue_due = False
             self.link.write(self._machine.send(InformationalResponse(status=100)))
 
-    def start_response(self, response: StreamResponse) -> None:
-        """Write the head of a response that comes in pieces."""
+    async def start_response(self, response: StreamResponse) -> None:
+        """Send the head of a response that comes in pieces."""
         self._sent = 0
-        self.link.write(self._machine.send(self._head(response)))
+        link = self.link
+        link.write(self._machine.send(self._head(response)))
+        if link.needs_drain:
+            await link.drain()
 
     async def write_body(self, data: bytes) -> None:
         """Write a piece of body; waits while the client takes nothing."""

@@ -36,8 +36,8 @@ class Exchange(Protocol):
     def send_continue(self) -> None:
         """Tell a client that waits for it to send the body."""
 
-    def start_response(self, response: StreamResponse) -> None:
-        """Write the head."""
+    async def start_response(self, response: StreamResponse) -> None:
+        """Send the head."""
 
     async def write_body(self, data: bytes) -> None:
         """Write a piece of body, and wait while the client is slow."""
@@ -149,7 +149,7 @@ class StreamResponse(MutableMapping[str, Any]):
         """
         if self._exchange is None:
             exchange = request.exchange
-            exchange.start_response(self)
+            await exchange.start_response(self)
             self._exchange = exchange
 
     async def write(self, data: bytes | bytearray | memoryview) -> None:

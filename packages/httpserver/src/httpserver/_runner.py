@@ -30,10 +30,8 @@ class Site(Protocol):
 class AppRunner:
     """Serves an application on any number of sites.
 
-    `await setup()`, start sites, and in the end `await cleanup()`. On trio `setup` opens
-    a nursery that `cleanup` closes: call both in one task, and neither inside a cancel
-    scope or nursery that the other is not in. `async with AppRunner(app) as runner:` does
-    both.
+    `await setup()`, start sites, and in the end `await cleanup()`; or `async with
+    AppRunner(app) as runner:`, which does the first and the last.
 
     Args:
         app: The application; it is frozen by `setup`.

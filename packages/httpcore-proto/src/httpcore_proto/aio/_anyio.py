@@ -8,6 +8,8 @@ method returns to the pump).
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import errno
 import logging
 import socket
@@ -257,9 +259,19 @@ class StreamLink:
         else:
             self._more_event = anyio.Event()
             try:
-                await self._until_deadline(self._more_event.wait)
+                await self._until_deadline(self._wait_for_pump)
             finally:
                 self._more_event = None
+
+    async def _wait_for_pump(self) -> None:
+        event = self._more_event
+        if self._out:
+            try:
+                await self._send_out()
+            except _BROKEN as exc:
+                self._break(exc)
+        if event is not None:
+            await event.wait()
 
     async def _pull(self) -> None:
         if self._eof_received:
@@ -460,11 +472,16 @@ class AnyioListener:
 class AnyioRuntime:
     """Runtime on whatever event loop anyio finds. `spawn` and `listen` need it entered.
 
-    It may be entered and left by hand (`__aenter__`, `__aexit__`), but in one task.
+    Its tasks live in a task group of a task of its own. So it may be entered in one
+    place and left in another, such as in the set-up and the tear-down of a test, with
+    whatever scopes the caller has open in between.
     """
 
     def __init__(self) -> None:
         self._group: TaskGroup | None = None
+        self._entered = anyio.Event()
+        self._leaving = anyio.Event()
+        self._left = anyio.Event()
 
     def now(self) -> float:
         """Return the loop's clock."""
@@ -577,12 +594,39 @@ class AnyioRuntime:
         await StreamLink(stream, make_receiver(), pulled=False).pump()
 
     async def __aenter__(self) -> Self:
-        self._group = await anyio.create_task_group().__aenter__()
+        _start_host(self._host)
+        await self._entered.wait()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
         """Cancel what is still there, and wait for it."""
-        group, self._group = self._group, None
-        if group is not None:
-            group.cancel_scope.cancel()
-            await group.__aexit__(None, None, None)
+        self._leaving.set()
+        await self._left.wait()
+
+    async def _host(self) -> None:
+        try:
+            async with anyio.create_task_group() as self._group:
+                self._entered.set()
+                await self._leaving.wait()
+                self._group.cancel_scope.cancel()
+        finally:
+            self._group = None
+            self._left.set()
+
+
+def _start_host(host: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Start a task outside of every task group; anyio has no name for that."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        # The context as well: handlers see the variables of whoever made the server.
+        trio.lowlevel.spawn_system_task(host, context=contextvars.copy_context())
+    else:
+        _hosts.add(task := loop.create_task(host()))
+        task.add_done_callback(_hosts.discard)
+
+
+# asyncio keeps only weak references to tasks.
+_hosts: Final[set[asyncio.Task[None]]] = set()

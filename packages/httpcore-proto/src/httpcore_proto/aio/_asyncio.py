@@ -307,7 +307,10 @@ class AsyncioRuntime:
         server_hostname: str | None = None,
         local_addr: tuple[str, int] | None = None,
     ) -> AsyncioLink:
-        """Connect with the loop's own RFC 8305 racing."""
+        """Connect with the loop's own RFC 8305 racing; uvloop has none, and tries in turn."""
+        options: dict[str, Any] = {}
+        if isinstance(self._loop, asyncio.BaseEventLoop):
+            options["happy_eyeballs_delay"] = _HAPPY_EYEBALLS_DELAY
         _, link = await self._loop.create_connection(
             lambda: AsyncioLink(self._loop, self._deadlines, receiver),
             host,
@@ -315,7 +318,7 @@ class AsyncioRuntime:
             ssl=ssl,
             server_hostname=server_hostname or (host if ssl is not None else None),
             local_addr=local_addr,
-            happy_eyeballs_delay=_HAPPY_EYEBALLS_DELAY,
+            **options,
         )
         return link
 

@@ -87,7 +87,8 @@ class Link(Protocol):
     async def more(self) -> None:
         """Wait until the receiver was called at least once more.
 
-        Returns at once when the link is lost.
+        What is queued is sent first, where only `drain` sends: the peer may be waiting
+        for it. Returns at once when the link is lost.
 
         Raises:
             BusyError: Another task is in `more`.
