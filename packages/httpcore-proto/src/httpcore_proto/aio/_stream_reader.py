@@ -102,7 +102,11 @@ class StreamReader:
     def feed_eof(self) -> None:
         """The body is complete."""
         self._eof = True
-        self._source = None
+        source, self._source = self._source, None
+        if self._paused and source is not None:
+            # What comes now is not of this body, which would never ask for it.
+            self._paused = False
+            source.resume_reading()
         callbacks, self._eof_callbacks = self._eof_callbacks, []
         for callback in callbacks:
             callback()
@@ -111,6 +115,9 @@ class StreamReader:
         """End the body with an error, which every later read raises."""
         self._exception = exc
         self._eof_callbacks.clear()
+        if self._paused and self._source is not None:
+            self._paused = False
+            self._source.resume_reading()
 
     # For the user.
 
