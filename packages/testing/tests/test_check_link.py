@@ -1,0 +1,198 @@
+"""All our links keep the contract, and links that do not are found out."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+import trustme
+
+import httpcore_testing
+from httpcore_proto.aio import Link, Receiver, current_runtime, memory_link_pair
+from httpcore_testing import CHECKS, MakePair, RecordingReceiver, check_half_close
+
+pytestmark = pytest.mark.anyio
+
+Check = Callable[[MakePair], Awaitable[None]]
+
+
+@pytest.fixture(scope="session")
+def contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    authority = trustme.CA()
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    client = ssl.create_default_context()
+    authority.configure_trust(client)
+    return server, client
+
+
+@asynccontextmanager
+async def tcp_pair(
+    one: Receiver,
+    other: Receiver,
+    contexts: tuple[ssl.SSLContext, ssl.SSLContext] | tuple[None, None] = (None, None),
+) -> AsyncIterator[tuple[Link, Link]]:
+    """A link that connects and one that was accepted."""
+    made = anyio.Event()
+
+    class Accepted:
+        """Passes all calls on, and tells of the first."""
+
+        def link_made(self, link: Link) -> None:
+            other.link_made(link)
+            links.append(link)
+            made.set()
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(other, name)
+
+    links: list[Link] = []
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    sock.setblocking(False)
+    async with current_runtime() as runtime:
+        listener = await runtime.listen(Accepted, sock, ssl=contexts[0])
+        link = await runtime.connect_tcp(one, *listener.sockname, ssl=contexts[1])
+        try:
+            await made.wait()
+            yield link, links[0]
+        finally:
+            with anyio.CancelScope(shield=True):
+                for end in (link, *links):
+                    end.abort()
+                    await end.wait_closed()
+                await listener.aclose()
+
+
+@asynccontextmanager
+async def memory_pair(one: Receiver, other: Receiver) -> AsyncIterator[tuple[Link, Link]]:
+    yield memory_link_pair(one, other)
+
+
+@pytest.mark.parametrize("check", [*CHECKS, check_half_close], ids=lambda check: check.__name__)
+async def test_tcp_links_keep_the_contract(check: Check) -> None:
+    await check(tcp_pair)
+
+
+@pytest.mark.parametrize("check", [*CHECKS, check_half_close], ids=lambda check: check.__name__)
+async def test_tcp_links_keep_the_contract_from_the_other_side(check: Check) -> None:
+    @asynccontextmanager
+    async def reversed_pair(one: Receiver, other: Receiver) -> AsyncIterator[tuple[Link, Link]]:
+        async with tcp_pair(other, one) as (link, accepted):
+            yield accepted, link
+
+    await check(reversed_pair)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_tls_links_keep_the_contract(
+    check: Check, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
+) -> None:
+    await check(lambda one, other: tcp_pair(one, other, contexts))
+
+
+@pytest.mark.parametrize("check", [*CHECKS, check_half_close], ids=lambda check: check.__name__)
+async def test_memory_links_keep_the_contract(check: Check) -> None:
+    await check(memory_pair)
+
+
+async def test_check_link_runs_all_checks() -> None:
+    await httpcore_testing.check_link(memory_pair)
+
+
+class Broken:
+    """A link that passes all calls on, but for the one that it breaks."""
+
+    def __init__(self, link: Any) -> None:
+        self.__dict__["_link"] = link
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._link, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._link, name, value)
+
+
+class LosesAByte(Broken):
+    def write(self, data: bytes) -> None:
+        self._link.write(data[:-1])
+
+
+class LetsTwoWait(Broken):
+    async def more(self) -> None:
+        if self._link._more_event is not None:
+            return
+        await self._link.more()
+
+
+class NeverPauses(Broken):
+    def pause_reading(self) -> None:
+        pass
+
+
+class TellsLossTwice(Broken):
+    async def wait_closed(self) -> None:
+        await self._link.wait_closed()
+        self._link._receiver.link_lost(None)
+
+
+class HasNoDeadline(Broken):
+    async def more(self) -> None:
+        self._link.deadline = None
+        with anyio.move_on_after(0.1):
+            await self._link.more()
+
+
+class CallsBack(Broken):
+    def close(self) -> None:
+        self._link.close()
+        self._link._deliver()
+
+
+class DrainsWhenLost(Broken):
+    async def drain(self) -> None:
+        try:
+            await self._link.drain()
+        except OSError:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("broken", "check"),
+    [
+        (LosesAByte, httpcore_testing.check_large_transfer),
+        (LetsTwoWait, httpcore_testing.check_busy_more),
+        (NeverPauses, httpcore_testing.check_pause),
+        (TellsLossTwice, httpcore_testing.check_close),
+        (HasNoDeadline, httpcore_testing.check_deadline),
+        (CallsBack, httpcore_testing.check_close),
+        (DrainsWhenLost, httpcore_testing.check_write_after_loss),
+    ],
+)
+async def test_a_broken_link_is_found_out(
+    broken: type[Broken], check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("httpcore_testing._check_link._PATIENCE", 0.5)
+
+    @asynccontextmanager
+    async def broken_pair(one: Any, other: Any) -> AsyncIterator[tuple[Any, Any]]:
+        links = memory_link_pair(one, other)
+        one.link, other.link = broken(links[0]), broken(links[1])
+        yield one.link, other.link
+
+    with pytest.raises((AssertionError, ExceptionGroup)) as caught:
+        await check(broken_pair)
+    assert (
+        caught.group_contains(AssertionError) if isinstance(caught.value, ExceptionGroup) else True
+    )
+
+
+def test_recording_receiver_checks_the_order_of_calls() -> None:
+    receiver = RecordingReceiver()
+    with pytest.raises(AssertionError, match="bytes_received out of order"):
+        receiver.bytes_received(b"x")
