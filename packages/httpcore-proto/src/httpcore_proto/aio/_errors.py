@@ -26,5 +26,3 @@ class IncompleteReadError(EOFError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.partial, self.expected))
-
-

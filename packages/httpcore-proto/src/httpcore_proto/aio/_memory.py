@@ -183,9 +183,7 @@ class MemoryLink:
     def _deliverable(self) -> bool:
         if self._closing or self._peer._closing:
             return True
-        return not self._paused and (
-            bool(self._inbox) or (self._eof_due and not self._eof_told)
-        )
+        return not self._paused and (bool(self._inbox) or (self._eof_due and not self._eof_told))
 
     def _wake(self) -> None:
         """Wake whoever has to deliver to us, or waits for our inbox to empty."""

@@ -1,0 +1,492 @@
+"""A link over an anyio byte stream: trio's link, right on asyncio too.
+
+Theory of operation. Somebody has to read. A *pumped* link (a server's) has a task in
+`pump`, which receives, delivers, sends what the receiver itself wrote, and at the end
+closes and tells the loss. A *pulled* link (a client's) has no task: `more` receives once
+in the task of its caller, and the loss is told by the next `more`, `drain` or
+`wait_closed`, because the calls that cause it (`close`, `abort`) must not call back.
+
+`write` only queues. `drain` sends, as does the pump for a receiver that wrote and has no
+task. One of them sends at a time; `_sending` is the lock. There is one event for all that
+can be waited for, replaced each time it is set; who waits looks at the state again.
+
+Below the link, and below TLS, lies a `Pipe`. It sends what fits without waiting, and only
+if something is left it waits, with a reader beside it: two peers that write at each other
+thus cannot block each other, and a message that fits the socket's buffer, which is nearly
+every one, costs no second task. (To guess from sizes whether a send can block would not
+do: nobody tells how full the buffer is.)
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import anyio
+from anyio.abc import ByteStream, SocketAttribute
+from anyio.streams.tls import TLSAttribute, TLSStream
+
+from ._errors import BusyError, LinkLostError
+from ._interfaces import Receiver
+from ._pipe import RECEIVE_SIZE, STREAM_ERRORS, Pipe
+
+# Bytes that a receiver may write back while nothing leaves, before reading stops: asyncio's
+# default high-water mark. Without it a peer that sends pings and reads nothing fills memory.
+_MAX_UNSENT_SIZE: Final = 65536
+
+# Seconds that `close` gives to the queued bytes; asyncio's limit for the end of TLS.
+_CLOSE_TIMEOUT: Final = 30.0
+
+# Seconds for what a task that is cancelled may still do.
+_LAST_TIMEOUT: Final = 1.0
+
+
+class StreamLink:
+    """A link over `stream`. `start` it; then, if it is pumped, run `pump` in a task."""
+
+    __slots__ = (
+        "_closing",
+        "_deliveries",
+        "_drains",
+        "_eof",
+        "_event",
+        "_exc",
+        "_facts",
+        "_held",
+        "_lost",
+        "_more",
+        "_paused",
+        "_pipe",
+        "_pumped",
+        "_queue",
+        "_queued",
+        "_reading",
+        "_receiver",
+        "_scope",
+        "_sending",
+        "_stash",
+        "_stream",
+        "_tls",
+        "_write_eof",
+        "deadline",
+        "needs_drain",
+    )
+
+    def __init__(self, stream: ByteStream, receiver: Receiver, *, pumped: bool) -> None:
+        self._receiver = receiver
+        self._pumped = pumped
+        self._event: anyio.Event | None = None
+        sock = stream.extra(SocketAttribute.raw_socket, None)
+        # Asked now: once the peer is gone the socket does not know its name any more.
+        self._facts: dict[str, Any] = {} if sock is None else _socket_facts(sock)
+        self._pipe = Pipe(stream, sock, self)
+        self._stream: Pipe | TLSStream = self._pipe
+        self._tls = False
+        self._queue: list[bytes] = []
+        self._queued = 0  # bytes
+        self._stash: bytes | None = None  # received, not delivered because of a pause
+        self._scope: anyio.CancelScope | None = None  # around the pump's reading
+        self._exc: Exception | None = None
+        self._deliveries = 0
+        self._closing = self._lost = self._eof = self._write_eof = False
+        self._paused = self._held = False
+        self._reading = self._sending = self._more = self._drains = False
+        self.deadline: float | None = None
+        self.needs_drain = False
+
+    # For the runtime.
+
+    async def handshake(
+        self, context: ssl.SSLContext, hostname: str | None, *, server: bool
+    ) -> None:
+        """Put TLS on top of the pipe; if that fails the link is to be aborted."""
+        self._held = True
+        error: OSError | None = None
+        try:
+            # Not standard-compatible: HTTP frames its messages, and half the web ends
+            # TLS by closing the socket.
+            self._stream = stream = await TLSStream.wrap(
+                self._pipe,
+                ssl_context=context,
+                hostname=hostname,
+                server_side=server,
+                standard_compatible=False,
+            )
+        except STREAM_ERRORS as exc:
+            error = _os_error(exc, "connection lost during the TLS handshake")
+        finally:
+            self._held = False
+        if error is not None:
+            raise error
+        self._tls = True
+        ssl_object = stream.extra(TLSAttribute.ssl_object)
+        self._facts |= {
+            "ssl_object": ssl_object,
+            "sslcontext": context,
+            "cipher": ssl_object.cipher(),
+            "peercert": ssl_object.getpeercert(),
+        }
+
+    def start(self) -> None:
+        """Show the link to its receiver."""
+        self._receiver.link_made(self)
+
+    async def pump(self) -> None:
+        """Read and deliver until the end; returns after the loss was told."""
+        try:
+            while not self._closing:
+                with anyio.CancelScope() as self._scope:
+                    await self.read_all(until_written=True)
+                self._scope = None
+                if self.needs_drain and not self._closing:
+                    try:
+                        await self._flush()
+                    except OSError:
+                        pass  # the link is broken now, which ends the loop
+            await self._finish()
+        finally:
+            if not self._lost:
+                # Cancelled. What `close` left to be sent gets one chance.
+                if self._closing and not self._pipe.closed:
+                    with anyio.move_on_after(_LAST_TIMEOUT, shield=True):
+                        await self._finish()
+                self._release()
+                await self._close_all()
+                self._tell_lost()
+
+    # The link.
+
+    @property
+    def closing(self) -> bool:
+        """Whether the link is closed or about to be."""
+        return self._closing
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes for `drain`."""
+        if data and not self._closing and not self._write_eof:
+            self._queue.append(data)
+            self._queued += len(data)
+            self.needs_drain = True
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        """Queue several pieces."""
+        for piece in pieces:
+            self.write(piece)
+
+    def write_eof(self) -> None:
+        """Half-close behind what is queued; TLS streams cannot."""
+        if not self._tls and not self._closing and not self._write_eof:
+            self._write_eof = self.needs_drain = True
+
+    async def drain(self) -> None:
+        """Send everything that is queued.
+
+        Cancelled or timed out in the middle it aborts the link: nobody knows then how
+        much of a message has left.
+        """
+        if self._drains:
+            raise BusyError("another task is in drain()")
+        if not self.needs_drain:
+            return
+        self._drains = True
+        try:
+            if not self._closing:
+                await self._in_time(self._flush)
+                return
+            await self._in_time(self._settle)
+        finally:
+            self._drains = False
+            if self._closing and not self._pumped:
+                self._release()
+        raise self._lost_error()
+
+    async def more(self) -> None:
+        """Receive and deliver, or wait until the pump has."""
+        if self._more:
+            raise BusyError("another task is in more()")
+        self._more = True
+        try:
+            await self._in_time(self._deliver)
+        finally:
+            self._more = False
+
+    def pause_reading(self) -> None:
+        """Keep what comes from here on, which is one receive at most."""
+        self._paused = True
+
+    def resume_reading(self) -> None:
+        """Go on, first with what was kept."""
+        if self._paused:
+            self._paused = False
+            self.wake()
+
+    def close(self) -> None:
+        """Close behind what is queued.
+
+        The pump does that. Without one the socket is closed here and now if nothing is
+        queued, else by the `drain` that is sending, or by `wait_closed`.
+        """
+        if self._closing:
+            return
+        self._closing = self.needs_drain = True
+        if self._pumped:
+            if self._scope is not None:
+                self._scope.cancel()
+        elif not self._queue and not self._sending:
+            self._release()
+        self.wake()
+
+    def abort(self) -> None:
+        """Close now; the socket is closed when this returns."""
+        if not self._lost:
+            self._release()
+
+    async def wait_closed(self) -> None:
+        """Wait for the loss; a pulled link that was closed sends its rest and tells it here."""
+        while not self._lost:
+            if self._closing and not self._pumped:
+                await self._settle()
+            else:
+                await self.change()
+
+    async def start_tls(
+        self,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool = False,
+        server_hostname: str | None = None,
+    ) -> None:
+        """Do the handshake in this task, while nobody else reads."""
+        if self._closing:
+            raise self._lost_error()
+        if self._reading and not self._pumped:
+            raise BusyError("another task is in more()")
+        self._held = True
+        try:
+            if self._scope is not None:
+                self._scope.cancel()  # the pump begins again, and finds the link held
+            while self._reading:
+                await self.change()
+            if self._closing:
+                raise self._lost_error()
+            await self.handshake(context, server_hostname, server=server_side)
+        except BaseException as exc:
+            self._break(exc)
+            if not self._pumped:
+                self._tell_lost()
+            raise
+        finally:
+            self._held = False
+            self.wake()
+
+    def info(self, name: str, default: Any = None) -> Any:
+        """Facts taken when the link was made."""
+        return self._facts.get(name, default)
+
+    # Reading.
+
+    async def _deliver(self) -> None:
+        """Return once the receiver was called, whoever called it."""
+        seen = self._deliveries
+        while seen == self._deliveries and not self._lost:
+            if self._pumped:
+                await self.change()
+            elif self._closing:
+                await self._settle()
+            elif self._unreadable():
+                await self.change()
+            else:
+                await self._receive()
+
+    async def read_all(self, *, until_written: bool = False) -> None:
+        """Receive and deliver: the pump's loop, and that of a send that waits."""
+        while not self._closing and not (until_written and self.needs_drain and not self._sending):
+            if self._unreadable() or self._queued > _MAX_UNSENT_SIZE:
+                await self.change()
+            else:
+                await self._receive()
+
+    def _unreadable(self) -> bool:
+        return self._paused or self._held or self._reading or self._eof
+
+    async def _receive(self) -> None:
+        """Receive once and deliver that. Cancelled it has lost nothing."""
+        if self._stash is None:
+            self._reading = True
+            try:
+                self._stash = await self._stream.receive(RECEIVE_SIZE)
+            except anyio.EndOfStream:
+                self._stash = b""
+            except STREAM_ERRORS as exc:
+                self._break(exc)
+                if not self._pumped:
+                    self._tell_lost()
+                return
+            finally:
+                self._reading = False
+                self.wake()
+        if self._closing or self._paused:
+            return  # things may have changed while this waited
+        data, self._stash = self._stash, None
+        self._deliveries += 1
+        if data:
+            self._receiver.bytes_received(data)
+        else:
+            self._eof = True
+            self._receiver.eof_received()
+            if self._tls:
+                self.close()  # TLS has no half-closed state that both sides agree on
+        self.wake()
+
+    # Sending.
+
+    async def _flush(self) -> None:
+        """Send until nothing is queued."""
+        while self._sending:
+            await self.change()
+        if self._pipe.closed:
+            raise self._lost_error()
+        self._sending = True
+        try:
+            while self._queue:
+                pieces, self._queue, self._queued = self._queue, [], 0
+                self.wake()  # reading may have stopped because of what was queued
+                await self._stream.send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            if self._write_eof and not self._pipe.closed:
+                await self._stream.send_eof()
+        except STREAM_ERRORS as exc:
+            if not self._pumped:
+                await self._read_rest()
+            self._break(exc)
+            if not self._pumped:
+                self._tell_lost()
+        except BaseException:
+            self._release()
+            raise
+        finally:
+            self._sending = False
+            self.wake()
+        if self._pipe.closed:
+            raise self._lost_error()
+        self.needs_drain = self._closing
+
+    async def _read_rest(self) -> None:
+        """Deliver what came before a send failed: perhaps the answer that says why.
+
+        After a reset a socket gives what it has and then the error, so this never
+        waits; the limit is for streams that are no sockets.
+        """
+        with anyio.move_on_after(_LAST_TIMEOUT):
+            while not self._closing and not self._unreadable():
+                await self._receive()
+
+    # The end.
+
+    async def _settle(self) -> None:
+        """Bring a pulled link that is closing to its end; leave a pumped one alone."""
+        if not self._pumped:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        """Send the rest, end TLS, close, tell."""
+        if not self._pipe.closed:
+            with anyio.move_on_after(_CLOSE_TIMEOUT):
+                try:
+                    await self._flush()
+                    if isinstance(self._stream, TLSStream):
+                        # Says that the end is an end, which a reader until the end must
+                        # know; does not wait for an answer, as the pipe gives none.
+                        self._pipe.muted = True
+                        await self._stream.unwrap()
+                except STREAM_ERRORS:
+                    pass  # it was to be closed anyway
+            self._release()
+        await self._close_all()
+        self._tell_lost()
+
+    async def _close_all(self) -> None:
+        """Close what `Pipe.close` could not: streams with several parts."""
+        with anyio.move_on_after(_LAST_TIMEOUT, shield=True):
+            try:
+                await self._pipe.aclose()
+            except STREAM_ERRORS:
+                pass  # not more can be done
+
+    def reads_elsewhere(self) -> bool:
+        """Whether a send that waits needs no reader beside it, or must not have one."""
+        return self._scope is not None or self._held or self._closing
+
+    def _break(self, exc: BaseException) -> None:
+        """Close because of an error; one that comes after `close` is of no interest."""
+        if isinstance(exc, Exception) and not self._closing:
+            self._exc = _os_error(exc, "connection lost")
+        self._release()
+
+    def _release(self) -> None:
+        """Close the socket, and end all waits for it."""
+        if not self._pipe.closed:
+            self._closing = self.needs_drain = True
+            self._queue.clear()
+            self._pipe.close()
+            if self._scope is not None:
+                self._scope.cancel()
+            self.wake()
+
+    def _tell_lost(self) -> None:
+        if not self._lost:
+            self._lost = self._closing = self.needs_drain = True
+            self._deliveries += 1
+            self._receiver.link_lost(self._exc)
+            self.wake()
+
+    def _lost_error(self) -> LinkLostError:
+        error = LinkLostError("the link is closed" if self._exc is None else str(self._exc))
+        error.__cause__ = self._exc
+        return error
+
+    # Waiting.
+
+    async def _in_time(self, function: Callable[[], Awaitable[None]]) -> None:
+        """Call `function` and raise `TimeoutError` at the deadline."""
+        deadline = self.deadline
+        if deadline is None:
+            await function()
+            return
+        with anyio.CancelScope(deadline=deadline) as scope:
+            await function()
+        if scope.cancelled_caught:
+            raise TimeoutError("deadline passed")
+
+    async def change(self) -> None:
+        """Wait until anything has changed."""
+        if self._event is None:
+            self._event = anyio.Event()
+        await self._event.wait()
+
+    def wake(self) -> None:
+        if self._event is not None:
+            self._event.set()
+            self._event = None
+
+
+def _socket_facts(sock: Any) -> dict[str, Any]:
+    facts: dict[str, Any] = {"socket": sock}
+    try:
+        facts["sockname"] = sock.getsockname()
+        facts["peername"] = sock.getpeername()
+    except OSError:
+        pass  # reset before anybody asked
+    return facts
+
+
+def _os_error(exc: BaseException, text: str) -> OSError:
+    """Return the `OSError` behind a stream's error, or one that says `text`."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        if isinstance(seen, OSError):
+            return seen
+        seen = seen.__cause__
+    error = LinkLostError(text)
+    error.__cause__ = exc
+    return error
