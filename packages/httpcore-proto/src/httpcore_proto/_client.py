@@ -81,7 +81,7 @@ class ClientConnection(Connection):
             self._switch()
         elif not facts & KEEP_ALIVE or not facts & (CHUNKED | HAS_LENGTH | END):
             # Without a length the body ends with the connection.
-            self.keep_alive = False
+            self.keep_alive: bool = False
         return response
 
     def send(self, event: Event) -> bytes:

@@ -175,7 +175,7 @@ class Request(_Head):
         self._pairs = headers
         self._headers = None
         self._facts = KEEP_ALIVE if http_version is HttpVersion11 else _facts_of(http_version)
-        self.content_length = None
+        self.content_length: int | None = None
 
     @property
     def target(self) -> str:
@@ -236,7 +236,7 @@ class _ResponseHead(_Head):
         self._pairs = headers
         self._headers = None
         self._facts = KEEP_ALIVE if http_version is HttpVersion11 else _facts_of(http_version)
-        self.content_length = None
+        self.content_length: int | None = None
 
     @property
     def reason(self) -> str:
@@ -296,8 +296,8 @@ class Data:
     __slots__ = ("chunk_ends", "data")
 
     def __init__(self, data: bytes, chunk_ends: tuple[int, ...] = ()) -> None:
-        self.data = data
-        self.chunk_ends = chunk_ends
+        self.data: bytes = data
+        self.chunk_ends: tuple[int, ...] = chunk_ends
 
     def __repr__(self) -> str:
         return f"<Data {len(self.data)} bytes>"

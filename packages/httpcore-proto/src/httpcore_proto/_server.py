@@ -139,7 +139,7 @@ class ServerConnection(Connection):
         elif sending != NO_BODY:
             self._sending = sending
             data += self._encode_data(body) + self._encode_end(END_OF_MESSAGE)
-        self.keep_alive = keep_alive
+        self.keep_alive: bool = keep_alive
         self._sent(DONE)
         if self._method == "CONNECT" and head.status < 300:
             self._switch()

@@ -37,12 +37,13 @@ class State(enum.Enum):
     SWITCHED = "the connection speaks another protocol"
     ERROR = "this side broke the protocol"
 
-    # enum hashes by name, in Python code; members are singletons, identity will do.
-    __hash__ = object.__hash__
-
     def __repr__(self) -> str:
         return self.name
 
+
+# enum hashes by name, in Python code; members are singletons, so the hash of objects will
+# do, which is C. Not in the class body, where type checkers lose track of it.
+setattr(State, "__hash__", object.__hash__)  # noqa: B010
 
 IDLE: Final = State.IDLE
 SEND_HEAD: Final = State.SEND_HEAD

@@ -98,7 +98,7 @@ class HTTPMethodNotAllowed(HTTPClientError):
     def __init__(self, method: str, allowed_methods: Iterable[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.method = method
-        self.allowed_methods = set(allowed_methods)
+        self.allowed_methods: set[str] = set(allowed_methods)
         self.headers["Allow"] = ",".join(sorted(self.allowed_methods))
 
 

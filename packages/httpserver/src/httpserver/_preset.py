@@ -18,7 +18,7 @@ class Presets:
         self._second = 0
         self._blocks: dict[str | None, HeaderBlock] = {}
         #: Value of `Date` as of the last `get`.
-        self.date = ""
+        self.date: str = ""
 
     def get(self, content_type: str | None) -> HeaderBlock:
         """Return the block for a content type, or for none."""

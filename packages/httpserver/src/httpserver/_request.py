@@ -48,9 +48,9 @@ class BaseRequest(MutableMapping[str, Any]):
     ) -> None:
         self._event = event
         #: The server's side of this exchange.
-        self.exchange = exchange
+        self.exchange: Exchange = exchange
         #: The body as a stream; empty for a request without one.
-        self.content = content
+        self.content: StreamReader = content
         self._path: str | None = None
         self._url: URL | None = None
         self._body: bytes | None = None

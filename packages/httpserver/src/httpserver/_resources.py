@@ -41,10 +41,10 @@ class Route:
     __slots__ = ("chain", "handler", "method", "resource")
 
     def __init__(self, method: str, handler: AnyHandler, resource: Resource | None) -> None:
-        self.method = method
-        self.handler = handler
-        self.resource = resource
-        self.chain = handler
+        self.method: str = method
+        self.handler: AnyHandler = handler
+        self.resource: Resource | None = resource
+        self.chain: AnyHandler = handler
 
     @property
     def name(self) -> str | None:
@@ -62,7 +62,7 @@ class UrlMappingMatchInfo(dict[str, str]):
 
     def __init__(self, values: Mapping[str, str], route: Route) -> None:
         super().__init__(values)
-        self.route = route
+        self.route: Route = route
 
     @property
     def handler(self) -> AnyHandler:
@@ -76,7 +76,7 @@ class Resource:
     __slots__ = ("name", "routes")
 
     def __init__(self, name: str | None) -> None:
-        self.name = name
+        self.name: str | None = name
         self.routes: dict[str, Route] = {}
 
     def add_route(self, method: str, handler: AnyHandler) -> Route:

@@ -76,7 +76,7 @@ class Server:
     ) -> None:
         self.handler = handler
         self.client_max_size = client_max_size
-        self.limits = limits or Limits()
+        self.limits: Limits = limits or Limits()
         self.keepalive_timeout = keepalive_timeout
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout
@@ -84,21 +84,21 @@ class Server:
         self.sweep_interval = sweep_interval
         self.read_bufsize = read_bufsize
         self.handler_cancellation = handler_cancellation
-        self.access_logger = (
+        self.access_logger: AccessLogger | None = (
             AccessLogger(access_log)
             if access_log is not None and access_log.isEnabledFor(logging.INFO)
             else None
         )
         self.logger = logger
-        self.presets = Presets()
+        self.presets: Presets = Presets()
         self.connections: set[ServedConnection] = set()
         #: Requests begun so far.
         self.requests_count = 0
         #: Whether connections end after the request at hand.
-        self.closing = False
+        self.closing: bool = False
         #: The runtime's clock as it will be at the next sweep: a deadline counted from
         #: it comes rather late than early.
-        self.clock = 0.0
+        self.clock: float = 0.0
         self.runtime: Runtime
         self._sweeper: Task | None = None
         self._all_ended: Waiter | None = None

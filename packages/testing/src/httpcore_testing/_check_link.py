@@ -40,13 +40,13 @@ class RecordingReceiver:
     link: Link
 
     def __init__(self, *, discard: bool = False) -> None:
-        self.data = bytearray()
-        self.size = 0
-        self.made = 0
-        self.eof = False
-        self.lost = 0
+        self.data: bytearray = bytearray()
+        self.size: int = 0
+        self.made: int = 0
+        self.eof: bool = False
+        self.lost: int = 0
         self.exc: Exception | None = None
-        self.discard = discard
+        self.discard: bool = discard
         self._inside = False
 
     @contextmanager

@@ -150,8 +150,8 @@ class AnyioRuntime:
         self._entered = anyio.Event()
         self._leaving = anyio.Event()
         self._left = anyio.Event()
-        self.now = anyio.current_time
-        self.sleep = anyio.sleep
+        self.now: Callable[[], float] = anyio.current_time
+        self.sleep: Callable[[float], Coroutine[Any, Any, None]] = anyio.sleep
 
     def waiter(self) -> anyio.Event:
         """Return a new waiter."""

@@ -281,7 +281,7 @@ class AsyncioRuntime:
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop)
-        self.now = self._loop.time
+        self.now: Callable[[], float] = self._loop.time
 
     def waiter(self) -> AsyncioWaiter:
         """Return a new waiter."""

@@ -67,7 +67,7 @@ class StreamReader:
         self._offset = 0  # into the first piece
         self._size = 0
         #: Bytes fed so far, read or not.
-        self.total_bytes = 0
+        self.total_bytes: int = 0
         self._chunk_ends: deque[int] = deque()  # as positions in total_bytes
         self._paused = False
         self._eof = False
