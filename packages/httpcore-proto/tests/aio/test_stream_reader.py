@@ -491,6 +491,18 @@ async def test_chunk_ends_have_a_mark_of_their_own() -> None:
     assert (source.calls, stream.paused) == (["pause", "resume"], False)
 
 
+async def test_chunks_without_bytes_end_once() -> None:
+    """Above the mark for chunk ends `readany` waited for a link that it had paused itself."""
+    nothing = b"", (0,)
+    stream = scripted(*[nothing] * 20, (b"ab", (0, 2)), END, limit=16)
+    assert await stream.readany() == b"ab"
+    stream, source = fed(*[nothing] * 20, limit=16)
+    assert source.calls == []
+    assert await stream.readchunk() == (b"", True)
+    stream.feed_eof()
+    assert await stream.readchunk() == (b"", False)
+
+
 async def test_a_body_without_source_is_never_paused_for_long() -> None:
     stream = StreamReader(None, limit=4)
     stream.feed_data(b"x" * 9)

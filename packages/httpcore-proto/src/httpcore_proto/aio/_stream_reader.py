@@ -84,8 +84,12 @@ class StreamReader:
             chunk_ends: Positions in `data` at which an HTTP chunk ends.
         """
         if chunk_ends:
-            total = self.total_bytes
-            self._chunk_ends.extend(total + end for end in chunk_ends)
+            ends = self._chunk_ends
+            for end in chunk_ends:
+                position = self.total_bytes + end
+                # Chunks out of which a content coding makes no bytes end at one position.
+                if not ends or ends[-1] != position:
+                    ends.append(position)
         if data:
             self._pieces.append(data)
             self._size += len(data)
