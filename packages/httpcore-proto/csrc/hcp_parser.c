@@ -226,7 +226,7 @@ static int on_url(llhttp_t *parser, const char *at, size_t n) {
   return put(p, at, n);
 }
 
-/* llhttp also speaks RTSP and ICE; we do not. */
+/* llhttp also speaks RTSP and ICE; we do not, and so not their methods either. */
 static int on_protocol(llhttp_t *parser, const char *at, size_t n) {
   hcp_parser *p = parser->data;
   static const char name[] = "HTTP";
@@ -240,12 +240,21 @@ static int on_protocol(llhttp_t *parser, const char *at, size_t n) {
   }
   if (memcmp(at, name + done, n) != 0)
     return fail(p, done == 0 ? HCP_E_PROTOCOL : HCP_E_REQUEST_LINE_SPACE, 0);
+  if (p->role == HCP_ROLE_SERVER && parser->method != HTTP_PRI &&
+      hcp_method_name(parser->method) == NULL)
+    return fail(p, HCP_E_METHOD_UNKNOWN, 0);
   return 0;
 }
 
+/* llhttp takes any octet but CR and LF for part of a reason phrase. */
 static int on_status(llhttp_t *parser, const char *at, size_t n) {
   hcp_parser *p = parser->data;
   uint64_t size = (uint64_t)p->arena_size + n;
+  size_t i;
+  for (i = 0; i < n; i++) {
+    unsigned char c = (unsigned char)at[i];
+    if ((c < 0x20 && c != '\t') || c == 0x7f) return fail(p, HPE_INVALID_STATUS, 0);
+  }
   if (size > p->limits.max_line_size) return fail(p, HCP_E_LINE_TOO_LONG, size);
   return put(p, at, n);
 }
@@ -258,23 +267,19 @@ static int end_line(hcp_parser *p) {
   return put(p, "", 1);
 }
 
-static int check_field_size(hcp_parser *p, size_t n) {
-  uint64_t size = (uint64_t)p->arena_size - p->field_start + n;
-  if (size > p->limits.max_field_size) return fail(p, HCP_E_FIELD_TOO_LARGE, size);
-  return 0;
-}
-
 static int on_header_field(llhttp_t *parser, const char *at, size_t n) {
   hcp_parser *p = parser->data;
-  int error = 0;
+  uint64_t size;
   if (p->state == HEAD) {
-    error = end_line(p);
+    int error = end_line(p);
+    if (error) return error;
   } else if (p->state == BODY) {
     p->state = TRAILERS;
     p->section_start = p->field_start = p->arena_size;
   }
-  if (!error) error = check_field_size(p, n);
-  return error ? error : put(p, at, n);
+  size = (uint64_t)p->arena_size - p->field_start + n;
+  if (size > p->limits.max_field_size) return fail(p, HCP_E_FIELD_TOO_LARGE, size);
+  return put(p, at, n);
 }
 
 static int on_header_field_complete(llhttp_t *parser) {
@@ -286,8 +291,10 @@ static int on_header_field_complete(llhttp_t *parser) {
 
 static int on_header_value(llhttp_t *parser, const char *at, size_t n) {
   hcp_parser *p = parser->data;
-  int error = check_field_size(p, n);
-  return error ? error : put(p, at, n);
+  /* The NUL behind the name is ours. */
+  uint64_t size = (uint64_t)p->arena_size - p->field_start - 1 + n;
+  if (size > p->limits.max_field_size) return fail(p, HCP_E_FIELD_TOO_LARGE, size);
+  return put(p, at, n);
 }
 
 static int note_field(hcp_parser *p) {
@@ -341,12 +348,14 @@ static int check_head(hcp_parser *p) {
     return fail(p, HCP_E_VERSION, (uint64_t)l->http_major * 10 + l->http_minor);
   if (p->transfer_coding != CODING_NONE) {
     if (http10) return fail(p, HCP_E_TE_HTTP10, 0);
-    if (p->transfer_coding == CODING_OTHER) {
+    /* llhttp does not know HTAB behind "chunked"; two opinions are one too many. */
+    if (p->transfer_coding == CODING_OTHER || !(l->flags & F_CHUNKED)) {
       int final = p->role == HCP_ROLE_SERVER && !(l->flags & F_CHUNKED);
       return fail(p, final ? HCP_E_TE_FINAL : HCP_E_TE_UNSUPPORTED, 0);
     }
   }
-  if (p->role == HCP_ROLE_CLIENT) return 0;
+  if (p->role == HCP_ROLE_CLIENT)
+    return l->status_code < 100 ? fail(p, HPE_INVALID_STATUS, 0) : 0;
   if (!http10 && !(p->seen & (1u << N_HOST))) return fail(p, HCP_E_HOST_MISSING, 0);
   if (l->method == HTTP_CONNECT && ((l->flags & F_CHUNKED) || l->content_length > 0))
     return fail(p, HCP_E_CONNECT_BODY, 0);
@@ -375,7 +384,7 @@ static int on_headers_complete(llhttp_t *parser) {
 
   if (p->role == HCP_ROLE_SERVER) {
     number = parser->method;
-    if (p->arena[0] == '/') result |= HCP_ORIGIN_FORM;
+    if (p->arena[0] == '/' && number != HTTP_CONNECT) result |= HCP_ORIGIN_FORM;
     if (parser->upgrade) result |= HCP_UPGRADE;
     /* The connection stays HTTP until we answer 101 or 2xx; llhttp must not stop. */
     parser->upgrade = 0;
@@ -390,11 +399,9 @@ static int on_headers_complete(llhttp_t *parser) {
   }
   p->result = result | (number << HCP_NUMBER_SHIFT);
   p->head_size = p->section_start = p->field_start = p->arena_size;
-  p->fields_in_head = p->fields;
   p->state = BODY;
   p->in_chunk = 0;
-  p->framing = 0;
-  p->mark = NULL;
+  p->line_carry = 0;
   return has_body ? 0 : 1;
 }
 
@@ -417,7 +424,6 @@ static void add_span(hcp_parser *p, uint64_t offset, uint64_t length, int chunk_
 static int on_body(llhttp_t *parser, const char *at, size_t n) {
   hcp_parser *p = parser->data;
   add_span(p, (uint64_t)(at - p->buffer), n, 0);
-  p->mark = at + n;
   return 0;
 }
 
@@ -434,10 +440,10 @@ static int on_chunk_extension(llhttp_t *parser, const char *at, size_t n) {
 static int on_chunk_header(llhttp_t *parser) {
   hcp_parser *p = parser->data;
   p->in_chunk = 1;
-  p->framing = 0;
   p->last_chunk = parser->content_length == 0;
-  /* Two more spans may come before the next chunk header: data and its end. */
-  return p->span_count + 2 > MAX_SPANS ? HPE_PAUSED : 0;
+  /* Only a pause tells where we are; hcp_feed goes on at once. */
+  p->at_chunk_header = 1;
+  return HPE_PAUSED;
 }
 
 static int on_chunk_complete(llhttp_t *parser) {
@@ -456,6 +462,9 @@ static int on_chunk_complete(llhttp_t *parser) {
 static int on_message_complete(llhttp_t *parser) {
   hcp_parser *p = parser->data;
   p->result |= HCP_END;
+  /* Whether the connection goes on was told with the head, and is not for llhttp to
+   * decide: it would take "close" from a trailer or an interim response. */
+  parser->flags = (parser->flags & ~F_CONNECTION_CLOSE) | F_CONNECTION_KEEP_ALIVE;
   if (p->state == TRAILERS) p->result |= HCP_TRAILERS;
   p->state = IDLE;
   return HPE_PAUSED;
@@ -529,33 +538,50 @@ static uint32_t failed(hcp_parser *p, const char *end) {
     else if (code == HPE_PAUSED_H2_UPGRADE)
       p->error = HCP_E_VERSION;
   }
-  if (at != NULL && at >= p->data && at <= end) p->error_offset = (uint64_t)(at - p->data);
+  if (at != NULL && at >= p->data && at <= end) p->error_offset = (uint64_t)(at - p->buffer);
   p->head = p->arena;
   p->result |= HCP_ERROR;
   return p->result;
 }
 
-/* llhttp skips empty lines before a message (RFC 9112 section 2.2) without end. */
+/* llhttp skips empty lines before a message (RFC 9112 section 2.2) without end, and
+ * any mixture of CR and LF for one. */
 static int skip_blank(hcp_parser *p, const char *data, size_t size) {
-  size_t i = 0;
-  while (i < size && (data[i] == '\r' || data[i] == '\n')) i++;
+  size_t i;
+  for (i = 0; i < size && (data[i] == '\r' || data[i] == '\n'); i++) {
+    if ((data[i] == '\n') != p->blank_cr) return fail(p, HPE_CR_EXPECTED, 0);
+    p->blank_cr = data[i] == '\r';
+  }
+  if (i < size && p->blank_cr) return fail(p, HPE_LF_EXPECTED, 0);
   p->blank += i;
   p->message_start = p->base + i;
   if (p->blank > p->limits.max_line_size) return fail(p, HCP_E_BLANK_LINES, p->blank);
   return 0;
 }
 
-/* Octets spent on chunk framing since the last chunk began: leading zeros of a chunk
- * size have no callback of their own. */
-static int check_framing(hcp_parser *p, const char *end) {
-  if (p->state != BODY || p->transfer_coding != CODING_CHUNKED || p->in_chunk) return 0;
-  if (p->mark != NULL) p->framing += (uint64_t)(end - p->mark);
-  if (p->framing > p->limits.max_line_size) return fail(p, HCP_E_LINE_TOO_LONG, p->framing);
+/* Octets between the last LF of [data, end), or data, and end. What is before a chunk
+ * line always ends with LF, and the line itself has none, so this finds its beginning
+ * without looking at more than the line. */
+static uint64_t line_tail(const char *data, const char *end, int *complete) {
+  const char *at = end;
+  while (at > data && at[-1] != '\n') at--;
+  *complete = at > data;
+  return (uint64_t)(end - at);
+}
+
+/* Bounds a chunk-size line, CRLF not counted, of which the octets before end were
+ * read. Leading zeros of a chunk size have no callback of their own. */
+static int check_chunk_line(hcp_parser *p, const char *end, uint64_t line_end) {
+  int complete;
+  uint64_t size = line_tail(p->data, end, &complete);
+  p->line_carry = complete ? size : p->line_carry + size;
+  if (p->line_carry > (uint64_t)p->limits.max_line_size + line_end)
+    return fail(p, HCP_E_LINE_TOO_LONG, p->line_carry - line_end);
   return 0;
 }
 
 uint32_t hcp_feed(hcp_parser *p, const char *data, size_t offset, size_t size) {
-  const char *end = data + size;
+  const char *end = data + size, *at = data + offset;
   llhttp_errno_t code;
 
   if (p->error) return HCP_ERROR;
@@ -564,21 +590,33 @@ uint32_t hcp_feed(hcp_parser *p, const char *data, size_t offset, size_t size) {
   p->spans = scratch_spans;
   p->reason = NULL;
   p->buffer = data;
-  p->data = p->mark = data + offset;
+  p->data = at;
   if (p->own == NULL && p->state != HEAD && p->state != TRAILERS) use_scratch(p);
-  if (p->state == IDLE && skip_blank(p, p->data, size - offset)) return failed(p, end);
+  if (p->state == IDLE && skip_blank(p, at, size - offset)) return failed(p, end);
 
-  code = llhttp_get_errno(&p->llhttp);
-  if (code == HPE_PAUSED) llhttp_resume(&p->llhttp);
-  code = llhttp_execute(&p->llhttp, p->data, (size_t)(end - p->data));
+  for (;;) {
+    if (llhttp_get_errno(&p->llhttp) == HPE_PAUSED) llhttp_resume(&p->llhttp);
+    code = llhttp_execute(&p->llhttp, at, (size_t)(end - at));
+    if (code != HPE_PAUSED || !p->at_chunk_header) break;
+    p->at_chunk_header = 0;
+    at = llhttp_get_error_pos(&p->llhttp);
+    /* Before the LF: with it the tail would be empty. Only CR remains to be left out. */
+    if (check_chunk_line(p, at - 1, 1)) return failed(p, end);
+    p->line_carry = 0;
+    /* Two more spans may come before the next chunk header: data and its end. */
+    if (at == end || p->span_count + 2 > MAX_SPANS) break;
+  }
   if (code == HPE_PAUSED) {
     const char *stop = llhttp_get_error_pos(&p->llhttp);
     p->consumed = (uint64_t)(stop - data);
     p->base += (uint64_t)(stop - p->data);
     if (stop != end) p->result |= HCP_REST;
-  } else if (code != HPE_OK || check_framing(p, end)) {
+  } else if (code != HPE_OK) {
     return failed(p, end);
   } else {
+    if (p->state == BODY && p->transfer_coding == CODING_CHUNKED && !p->in_chunk &&
+        check_chunk_line(p, end, end > p->data && end[-1] == '\r'))
+      return failed(p, end);
     p->base += (uint64_t)(end - p->data);
     p->consumed = size;
   }

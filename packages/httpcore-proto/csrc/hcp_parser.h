@@ -123,18 +123,18 @@ typedef struct {
   uint8_t in_chunk;
   uint8_t transfer_coding;
   uint8_t last_chunk;
+  uint8_t at_chunk_header;
   uint32_t seen;
   uint32_t field_start;
   uint32_t value_start;
   uint32_t fields;
-  uint32_t fields_in_head;
   uint32_t chunk_extension;
-  uint64_t framing;
+  uint64_t line_carry;     /* octets of an unfinished chunk-size line in earlier reads */
   uint32_t section_start;
   uint64_t blank;
+  uint8_t blank_cr;
   const char *buffer;
   const char *data;
-  const char *mark;
   uint64_t base;
   uint64_t message_start;
   uint64_t token_end;

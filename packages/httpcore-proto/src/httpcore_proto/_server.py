@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Final, NoReturn
+from typing import Final
 
 from ._abnf import check_text
 from ._connection import CHUNKED_BODY, NO_BODY, UNTIL_CLOSE, Connection
-from ._errors import InvalidURLError, LocalProtocolError, RemoteProtocolError
+from ._errors import InvalidURLError, LocalProtocolError
 from ._events import (
     END_OF_MESSAGE,
     Event,
@@ -78,13 +78,6 @@ class ServerConnection(Connection):
         if not valid:
             self._fail(InvalidURLError("request target has no valid form", rule="target-form"))
 
-    def _fail(self, error: RemoteProtocolError | None = None) -> NoReturn:
-        if self.our_state is IDLE:
-            # What answers a request that cannot be read answers none before it.
-            self._method = ""
-            self._peer_is_http10 = False
-        super()._fail(error)
-
     def send(self, event: Event) -> bytes:
         """Return the bytes of an event; write them in order.
 
@@ -102,6 +95,8 @@ class ServerConnection(Connection):
         """
         following = self._check_send(type(event))
         if isinstance(event, Response):
+            if self.our_state is IDLE:
+                self._forget_request()
             head, sending, keep_alive = self._encode_response(event, None)
             data = encode_text(head)
             self._sending, self.keep_alive = sending, keep_alive
@@ -128,6 +123,8 @@ class ServerConnection(Connection):
             LocalProtocolError: As for `send`.
         """
         self._check_send(Response)
+        if self.our_state is IDLE:
+            self._forget_request()
         text, sending, keep_alive = self._encode_response(head, len(body))
         data = encode_text(text)
         if sending >= 0:
@@ -144,6 +141,11 @@ class ServerConnection(Connection):
         if self._method == "CONNECT" and head.status < 300:
             self._switch()
         return data
+
+    def _forget_request(self) -> None:
+        """An answer before a request is none to the request before."""
+        self._method = ""
+        self._peer_is_http10 = False
 
     def _encode_response(self, event: Response, length: int | None) -> tuple[str, int, bool]:
         """Return the head, how its body is delimited, and whether the connection lives."""

@@ -51,6 +51,7 @@ class StreamReader:
         "_exception",
         "_high",
         "_low",
+        "_max_chunk_ends",
         "_offset",
         "_paused",
         "_pieces",
@@ -61,8 +62,7 @@ class StreamReader:
 
     def __init__(self, source: Source | None, limit: int = DEFAULT_LIMIT) -> None:
         self._source = source
-        self._low = limit
-        self._high = limit * 2
+        self._set_marks(limit)
         self._pieces: deque[bytes] = deque()
         self._offset = 0  # into the first piece
         self._size = 0
@@ -94,10 +94,8 @@ class StreamReader:
             self._pieces.append(data)
             self._size += len(data)
             self.total_bytes += len(data)
-        # Chunk ends have a mark of their own: a body in one-byte chunks costs more for
-        # them than for its bytes.
         if (
-            self._size > self._high or len(self._chunk_ends) > max(4, self._low // 16)
+            self._size > self._high or len(self._chunk_ends) > self._max_chunk_ends
         ) and not self._paused:
             self._paused = True
             if self._source is not None:
@@ -156,8 +154,7 @@ class StreamReader:
     def set_read_chunk_size(self, size: int) -> None:
         """Raise the marks to hold pieces of `size` bytes; never lowers them."""
         if size > self._low:
-            self._low = size
-            self._high = size * 2
+            self._set_marks(size)
 
     async def wait_eof(self) -> None:
         """Wait until the end was received; somebody has to read meanwhile."""
@@ -329,6 +326,13 @@ class StreamReader:
             raise RuntimeError("Connection closed.")
         await source.more()
 
+    def _set_marks(self, low: int) -> None:
+        self._low = low
+        self._high = low * 2
+        # Chunk ends have a mark of their own: a body in one-byte chunks costs more for
+        # them than for its bytes.
+        self._max_chunk_ends = max(4, low // 16)
+
     async def _wait_data(self) -> None:
         while not self._size and not self._eof:
             await self._more()
@@ -336,7 +340,11 @@ class StreamReader:
 
     def _took(self, size: int) -> None:
         self._size -= size
-        if self._paused and self._size <= self._low:
+        if (
+            self._paused
+            and self._size <= self._low
+            and len(self._chunk_ends) <= self._max_chunk_ends // 2
+        ):
             self._paused = False
             if self._source is not None:
                 self._source.resume_reading()
