@@ -486,9 +486,21 @@ async def test_chunk_ends_have_a_mark_of_their_own() -> None:
     assert source.calls == []
     stream.feed_data(b"x", (1,))
     assert (source.calls, stream.paused) == (["pause"], True)
-    for _ in range(9):
+    for _ in range(4):
         assert await stream.readchunk() == (b"x", True)
+    assert (source.calls, stream.paused) == (["pause"], True)
+    assert await stream.readchunk() == (b"x", True)
     assert (source.calls, stream.paused) == (["pause", "resume"], False)
+
+
+async def test_a_stream_of_chunk_ends_alone_is_read_to_its_end() -> None:
+    pieces = [(b"x" * 9, tuple(range(1, 10)))] * 3
+    stream = scripted(*pieces, END, limit=16)
+    assert [chunk async for chunk in stream.iter_chunks()] == [(b"x", True)] * 27
+    stream = scripted(*pieces, END, limit=16)
+    assert [piece async for piece in stream.iter_any()] == [b"x" * 9] * 3
+    stream = scripted(*pieces, END, limit=16)
+    assert [piece async for piece in stream.iter_chunked(3)] == [b"xxx"] * 9
 
 
 async def test_chunks_without_bytes_end_once() -> None:
