@@ -155,17 +155,11 @@ class AsyncioLink(asyncio.Protocol):
         if deadline is None:
             await waiter
             return
-        self._deadlines.add(self, deadline)
+        self._deadlines.add(waiter, deadline)
         try:
             await waiter
         finally:
-            self._deadlines.discard(self)
-
-    def expired(self) -> None:
-        """End waits with `TimeoutError`; called by the deadlines' timer."""
-        for waiter in (self._more_waiter, self._drain_waiter):
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(TimeoutError("deadline passed"))
+            self._deadlines.discard(waiter)
 
     def pause_reading(self) -> None:
         """Stop the transport from reading."""
