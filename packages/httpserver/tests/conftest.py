@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -11,7 +13,7 @@ from typing import Any, Protocol
 import anyio
 import pytest
 import trustme
-from anyio.abc import ByteStream
+from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSStream
 from multidict import CIMultiDict
 
@@ -65,7 +67,7 @@ class Peer:
 
     def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
-        self._data = b""
+        self._data = bytearray()
 
     async def send(self, data: bytes) -> None:
         with anyio.fail_after(_PATIENCE):
@@ -77,14 +79,14 @@ class Peer:
     async def until(self, mark: bytes) -> bytes:
         """Return what comes up to and with `mark`."""
         while mark not in self._data:
-            assert await self._more(), f"the server closed behind {self._data!r}"
-        found, _, self._data = self._data.partition(mark)
-        return found + mark
+            assert await self._more(), f"the server closed behind {bytes(self._data)!r}"
+        return await self.exactly(self._data.index(mark) + len(mark))
 
     async def exactly(self, size: int) -> bytes:
         while len(self._data) < size:
             assert await self._more(), f"the server closed behind {self._data[-200:]!r}"
-        taken, self._data = self._data[:size], self._data[size:]
+        taken = bytes(self._data[:size])
+        del self._data[:size]
         return taken
 
     async def answer(self, *, bodiless: bool = False) -> Answer:
@@ -107,15 +109,14 @@ class Peer:
         """Return what comes up to an orderly end."""
         while await self._more():
             pass
-        data, self._data = self._data, b""
-        return data
+        return await self.exactly(len(self._data))
 
     async def end(self) -> bytes:
         """Return what comes up to the end, orderly or not."""
         try:
             return await self.rest()
         except anyio.BrokenResourceError:
-            return self._data
+            return bytes(self._data)
 
     async def close(self) -> None:
         await self.stream.aclose()
@@ -234,3 +235,15 @@ def client_tls(certificate_authority: trustme.CA) -> ssl.SSLContext:
     context = ssl.create_default_context()
     certificate_authority.configure_trust(context)
     return context
+
+
+@pytest.fixture
+def reset() -> Callable[[Peer], Awaitable[None]]:
+    """Return what ends a connection the hard way: the server gets RST."""
+
+    async def reset(peer: Peer) -> None:
+        sock = peer.stream.extra(SocketAttribute.raw_socket)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        await peer.close()
+
+    return reset

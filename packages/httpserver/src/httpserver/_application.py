@@ -83,16 +83,16 @@ class Application:
         if route is None:
             route = self._no_route(request, allowed)
         elif request.expects:
-            self._answer_expectation(request)
+            await self._answer_expectation(request)
         request.routed(route, values)
         response: StreamResponse = await route.chain(request)
         return response
 
-    def _answer_expectation(self, request: Request) -> None:
+    async def _answer_expectation(self, request: Request) -> None:
         expectation = request.headers["Expect"]
         if expectation.lower() != "100-continue":
             raise HTTPExpectationFailed(text=f"Unknown Expect: {expectation}")
-        request.exchange.send_continue()
+        await request.exchange.send_continue()
 
     def _no_route(self, request: Request, allowed: Collection[str]) -> Route:
         error: HTTPException = (

@@ -372,11 +372,14 @@ class HTTPConnection:
         """Most bytes of a body to be read at once; 0 for no limit."""
         return self._server.client_max_size
 
-    def send_continue(self) -> None:
+    async def send_continue(self) -> None:
         """Tell a client that waits for it to send the body; again does nothing."""
         if self._continue_due:
             self._continue_due = False
-            self.link.write(self._machine.send(InformationalResponse(status=100)))
+            link = self.link
+            link.write(self._machine.send(InformationalResponse(status=100)))
+            if link.needs_drain:
+                await link.drain()
 
     async def start_response(self, response: StreamResponse) -> None:
         """Send the head of a response that comes in pieces."""

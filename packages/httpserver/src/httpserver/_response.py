@@ -33,7 +33,7 @@ class Exchange(Protocol):
     def client_max_size(self) -> int:
         """Most bytes of a body to be read at once; 0 for no limit."""
 
-    def send_continue(self) -> None:
+    async def send_continue(self) -> None:
         """Tell a client that waits for it to send the body."""
 
     async def start_response(self, response: StreamResponse) -> None:
