@@ -18,7 +18,7 @@ direction. Cancellation and time-outs abandon: after them nobody knows what was 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Final, Protocol
 
 import anyio
@@ -51,6 +51,8 @@ from ._timeouts import NO_TIMEOUT, ClientTimeout
 
 _DEFAULT_LIMITS: Final = Limits()
 _END: Final = EndOfMessage()
+# Rules of the machine that only say that the server closed before there was a head.
+_DISCONNECTED: Final = frozenset({"no-response", "truncated-head"})
 
 
 class Keeper(Protocol):
@@ -208,8 +210,8 @@ class ClientHTTPConnection:
             return await self._head()
         except RemoteProtocolError as exc:
             self.abandon()
-            if exc.rule == "truncated-head":
-                raise ServerDisconnectedError("Server disconnected inside a response head") from exc
+            if exc.rule in _DISCONNECTED:
+                raise ServerDisconnectedError(f"Server disconnected: {exc.message}") from exc
             raise ClientResponseError(request.info, (), status=400, message=exc.message) from exc
         except BaseException:
             if self._machine.our_state is State.IDLE and self.usable:
@@ -448,15 +450,23 @@ class ClientHTTPConnection:
 
     async def _send_pieces(self, stream: AsyncIterable[bytes | bytearray | memoryview]) -> None:
         machine, link = self._machine, self._link
-        async for piece in stream:
-            if not isinstance(piece, (bytes, bytearray, memoryview)):
-                raise TypeError(f"a piece of the body must be bytes, not {type(piece).__name__}")
-            link.write(machine.send(Data(bytes(piece))))
-            if link.needs_drain:
-                await self._drain()
-            if self._early is not None:
-                self._torn = True
-                return
+        try:
+            async for piece in stream:
+                if not isinstance(piece, (bytes, bytearray, memoryview)):
+                    raise TypeError(
+                        f"a piece of the body must be bytes, not {type(piece).__name__}"
+                    )
+                link.write(machine.send(Data(bytes(piece))))
+                if link.needs_drain:
+                    await self._drain()
+                if self._early is not None:
+                    self._torn = True
+                    return
+        finally:
+            # Nobody else would: a generator that is left suspended is closed some time
+            # later, in another task.
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
         link.write(machine.send(_END))
         if link.needs_drain:
             await self._drain()

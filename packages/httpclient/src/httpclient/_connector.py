@@ -11,6 +11,7 @@ are any, so that they close although nobody asks.
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import ssl as ssl_module
 import weakref
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from httpcore_proto.aio import current_runtime
+from httpcore_proto.aio import AnyioRuntime, current_runtime
 
 from ._connection import ClientHTTPConnection
 from ._errors import (
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from httpcore_proto.aio import Runtime, Waiter
+    from httpcore_proto.aio import Link, Runtime, Waiter
 
 # Seconds that close() waits for links to go down; they are aborted, so it is a matter of
 # loop iterations, and the bound is for links that misbehave.
@@ -86,6 +87,7 @@ class BaseConnector:
         self._waiters: dict[Ticket[ClientHTTPConnection], Waiter] = {}
         self._open: set[ClientHTTPConnection] = set()
         self._bound: Runtime | None = None
+        self._polls = False
         self._timer: asyncio.TimerHandle | None = None
         self._sweep_at = float("-inf")
         self._closed = False
@@ -118,10 +120,12 @@ class BaseConnector:
         """
         links = [connection.link for connection in self._open]
         self.abort()
-        if links:
+        if self._bound is not None:
             with anyio.move_on_after(_CLOSE_TIMEOUT, shield=True):
                 for link in links:
                     await link.wait_closed()
+                # Those that were closed just before are told in the next iteration.
+                await self._bound.sleep(0)
 
     def abort(self) -> None:
         """Close everything at once, without waiting for it."""
@@ -157,9 +161,13 @@ class BaseConnector:
         taken = self._pool.take(key)
         while taken is not None:
             connection, since = taken
-            if connection.usable and now - since < self._keepalive_timeout:
+            if (
+                connection.usable
+                and now - since < self._keepalive_timeout
+                and not (self._polls and _is_readable(connection.link))
+            ):
                 return connection
-            connection.link.abort()
+            self._discard(connection)
             self._wake(self._pool.free(connection.place))
             taken = self._pool.take(key)
         return None
@@ -220,7 +228,7 @@ class BaseConnector:
         """Take back a connection that may be used again."""
         if self._force_close or self._closed:
             connection.link.close()
-            self._wake(self._pool.free(connection.place))
+            self.drop(connection)
             return
         now = self.now()
         served = self._pool.put(connection.place, connection, now)
@@ -230,7 +238,8 @@ class BaseConnector:
             self._sweep(now)
 
     def drop(self, connection: ClientHTTPConnection) -> None:
-        """Take note that a connection in use is done for."""
+        """Take note that a connection in use is done for, and its link closed."""
+        self._open.discard(connection)
         self._wake(self._pool.free(connection.place))
 
     def lost(self, connection: ClientHTTPConnection) -> None:
@@ -244,7 +253,17 @@ class BaseConnector:
     def _runtime(self) -> Runtime:
         if self._bound is None:
             self._bound = current_runtime()
+            # There nobody reads an idle link: ask its socket before using it.
+            self._polls = isinstance(self._bound, AnyioRuntime)
         return self._bound
+
+    def _discard(self, connection: ClientHTTPConnection) -> None:
+        """Close a connection that the pool has given up.
+
+        Some links tell their loss only to who waits for it, so `lost` may never come.
+        """
+        self._open.discard(connection)
+        connection.link.abort()
 
     def _wake(self, ticket: Ticket[ClientHTTPConnection] | None) -> None:
         if ticket is not None:
@@ -313,7 +332,7 @@ class BaseConnector:
         """Close what is idle for too long, and see that it is done again."""
         interval = self._keepalive_timeout
         for connection in self._pool.expire(now - interval):
-            connection.link.abort()
+            self._discard(connection)
         self._sweep_at = now + interval
         if self._timer is not None:
             self._timer.cancel()
@@ -326,6 +345,19 @@ class BaseConnector:
             # No timers there: done when a connection is taken or put back.
             return
         self._timer = loop.call_later(interval, _sweep_again, weakref.ref(self))
+
+
+def _is_readable(link: Link) -> bool:
+    """Whether something arrived on a link that nobody reads: unasked bytes, or the end."""
+    sock = link.info("socket")
+    if sock is None or sock.fileno() < 0:
+        return True
+    if hasattr(select, "poll"):
+        # select() cannot look at descriptors above 1023.
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 def _sweep_again(reference: weakref.ref[BaseConnector]) -> None:

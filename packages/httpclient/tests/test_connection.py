@@ -1,0 +1,472 @@
+"""Exchanges on one connection: framing, reuse, and all the ways a server can break them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+import httpclient
+
+from .conftest import Peer, Serve, counts, response
+
+
+async def test_reuse_after_complete_responses_one_socket(serve: Serve) -> None:
+    async with serve(Peer.answer_all) as origin, httpclient.ClientSession() as session:
+        for _ in range(3):
+            async with session.get(origin.url) as resp:
+                assert resp.status == 200
+                assert await resp.read() == b"ok"
+            assert counts(session) == (0, 1)
+    assert origin.accepted == 1
+
+
+@pytest.mark.parametrize("unasked", [b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison", b"x"])
+async def test_bytes_on_idle_connection_are_never_an_answer(serve: Serve, unasked: bytes) -> None:
+    sent = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.answer()
+        if peer.number == 0:
+            await peer.send(unasked)
+            sent.set()
+        await peer.answer_all()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        await (await session.get(origin.url)).read()
+        await sent.wait()
+        async with session.get(origin.url) as resp:
+            assert await resp.read() == b"ok"
+    assert origin.accepted == 2
+
+
+async def test_surplus_behind_response_is_not_kept(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(response() + b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison")
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        for _ in range(2):
+            async with session.get(origin.url) as resp:
+                assert await resp.read() == b"ok"
+            assert counts(session) == (0, 0)
+    assert origin.accepted == 2
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+async def test_status_without_body_leaves_connection_usable(serve: Serve, status: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        length = b"Content-Length: 5\r\n" if status.startswith(b"304") else b""
+        await peer.send(b"HTTP/1.1 " + status + b"\r\n" + length + b"\r\n")
+        await peer.answer_all()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            assert resp.status == int(status[:3])
+            assert await resp.read() == b""
+            assert await resp.content.read() == b""
+        async with session.get(origin.url) as resp:
+            assert await resp.read() == b"ok"
+    assert origin.accepted == 1
+
+
+async def test_head_has_length_and_no_body(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+        await peer.answer_all()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.head(origin.url) as resp:
+            assert resp.content_length == 500
+            assert await resp.read() == b""
+        assert counts(session) == (0, 1)
+    assert origin.heads[0].startswith("HEAD / HTTP/1.1\r\n")
+
+
+async def test_interim_responses_are_skipped(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        await peer.send(b"HTTP/1.1 100 Continue\r\n\r\n" * 3 + response())
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            assert resp.status == 200
+            assert "Link" not in resp.headers
+            assert await resp.read() == b"ok"
+        assert counts(session) == (0, 1)
+
+
+async def test_chunked_with_trailers_is_read_and_kept(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+        await peer.send(b"7;x=y\r\n, world\r\n0\r\nX-Trailer: 1\r\n\r\n")
+        await peer.answer_all()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            assert await resp.read() == b"hello, world"
+            assert "X-Trailer" not in resp.headers
+        assert counts(session) == (0, 1)
+
+
+async def test_chunked_in_one_read_tells_chunks(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n2\r\nbc\r\n0\r\n\r\n"
+        )
+
+    async with (
+        serve(script) as origin,
+        httpclient.ClientSession() as session,
+        session.get(origin.url) as resp,
+    ):
+        assert [item async for item in resp.content.iter_chunks()] == [(b"a", True), (b"bc", True)]
+
+
+async def test_close_delimited_body_ends_with_connection(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\nfirst ")
+        await peer.send(b"second")
+        await peer.close()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            assert await resp.read() == b"first second"
+            assert resp.content_length is None
+        assert counts(session) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok",
+    ],
+)
+async def test_server_that_wants_to_close_connection_is_not_kept(serve: Serve, head: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(head)
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        for _ in range(2):
+            async with session.get(origin.url) as resp:
+                assert await resp.read() == b"ok"
+            assert counts(session) == (0, 0)
+    assert origin.accepted == 2
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"Content-Length: 10\r\n\r\nhalf",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhe",
+        b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    ],
+)
+async def test_truncated_body_raises_payload_error(serve: Serve, data: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n" + data)
+        await peer.close()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        resp = await session.get(origin.url)
+        with pytest.raises(httpclient.ClientPayloadError):
+            await resp.read()
+        with pytest.raises(httpclient.ClientPayloadError):
+            await resp.content.read()
+        assert counts(session) == (0, 0)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_malformed_chunk_raises_payload_error(serve: Serve, together: bool) -> None:
+    go_on = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"
+        if together:
+            await peer.send(head + b"zz\r\n")
+        else:
+            await peer.send(head)
+            await go_on.wait()
+            await peer.send(b"zz\r\n")
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            go_on.set()
+            with pytest.raises(httpclient.ClientPayloadError):
+                await resp.read()
+        assert counts(session) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"garbage\r\n\r\n",
+        b"HTTP/1.1 abc OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nBad Header: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 9000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"X: x\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+    ],
+)
+async def test_malformed_head_raises_response_error(serve: Serve, data: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(data)
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        with pytest.raises(httpclient.ClientResponseError) as caught:
+            await session.get(origin.url)
+        assert caught.value.status == 400
+        assert caught.value.message
+        assert str(caught.value.request_info.url) == origin.url
+        assert counts(session) == (0, 0)
+
+
+async def test_limits_of_session_are_applied(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(head=b"X-A: 1\r\nX-B: 2\r\n")
+
+    async with serve(script) as origin, httpclient.ClientSession(max_headers=2) as session:
+        with pytest.raises(httpclient.ClientResponseError, match="max_headers=2"):
+            await session.get(origin.url)
+
+
+@pytest.mark.parametrize("sent", [b"", b"HTTP/1.1 200 OK\r\nContent-Le"])
+async def test_server_that_closes_before_response_is_told(serve: Serve, sent: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if sent:
+            await peer.send(sent)
+        await peer.close()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        with pytest.raises(httpclient.ServerDisconnectedError):
+            await session.get(origin.url)
+        assert counts(session) == (0, 0)
+    assert origin.accepted == 1
+
+
+async def test_reset_before_response_is_an_os_error(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        peer.reset()
+        await peer.close()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        with pytest.raises(httpclient.ClientConnectionError) as caught:
+            await session.get(origin.url)
+        assert isinstance(
+            caught.value, (httpclient.ClientOSError, httpclient.ServerDisconnectedError)
+        )
+        assert counts(session) == (0, 0)
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "POST"])
+async def test_dead_idle_connection_is_retried_once_if_idempotent(
+    serve: Serve, method: str
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer()
+        if peer.number == 0:
+            await peer.request()  # and closes without an answer
+            await peer.close()
+        await peer.answer_all()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        await (await session.get(origin.url)).read()
+        if method == "POST":
+            with pytest.raises(httpclient.ServerDisconnectedError):
+                await session.request(method, origin.url)
+            assert origin.accepted == 1
+        else:
+            async with session.request(method, origin.url) as resp:
+                assert await resp.read() == b"ok"
+            assert origin.accepted == 2
+    assert len(origin.heads) == (3 if method != "POST" else 2)
+
+
+async def test_retry_happens_once(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        if peer.number == 0:
+            await peer.answer()
+        await peer.request()
+        await peer.close()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        await (await session.get(origin.url)).read()
+        with pytest.raises(httpclient.ServerDisconnectedError):
+            await session.get(origin.url)
+        assert counts(session) == (0, 0)
+    assert origin.accepted == 2
+
+
+async def test_release_before_end_closes_connection(serve: Serve) -> None:
+    closed = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nstart")
+        await peer.closed()
+        closed.set()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            assert await resp.content.read(5) == b"start"
+            assert not resp.closed
+            assert resp.connection is not None
+            assert resp.connection.get_extra_info("peername")[1] == origin.port
+        assert resp.closed
+        assert resp.connection is None
+        assert counts(session) == (0, 0)
+        with pytest.raises(httpclient.ClientConnectionError, match="Connection closed"):
+            await resp.read()
+        await closed.wait()
+
+
+async def test_response_dropped_unread_closes_connection(serve: Serve) -> None:
+    closed = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nstart")
+        await peer.closed()
+        closed.set()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        resp = await session.get(origin.url)
+        assert counts(session) == (1, 0)
+        del resp
+        assert counts(session) == (0, 0)
+        await closed.wait()
+
+
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
+    """Give a body piece by piece."""
+    for piece in data:
+        yield piece
+
+
+async def test_upload_in_pieces_is_chunked(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        body = await peer.request()
+        await peer.send(response(body))
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.post(origin.url, data=pieces(b"one ", b"", b"two")) as resp:
+            assert await resp.read() == b"one two"
+        assert counts(session) == (0, 1)
+    assert "Transfer-Encoding: chunked\r\n" in origin.heads[0]
+    assert "Content-Length" not in origin.heads[0]
+
+
+async def test_upload_in_pieces_of_known_length_is_not_chunked(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        body = await peer.request()
+        await peer.send(response(body))
+
+    async with (
+        serve(script) as origin,
+        httpclient.ClientSession() as session,
+        session.post(
+            origin.url, data=pieces(b"one ", b"two"), headers={"Content-Length": "7"}
+        ) as resp,
+    ):
+        assert await resp.read() == b"one two"
+    assert "Transfer-Encoding" not in origin.heads[0]
+
+
+@pytest.mark.parametrize("data", [[b"too long"], [b"x"]])
+async def test_upload_of_wrong_length_closes_connection(serve: Serve, data: list[bytes]) -> None:
+    async with serve(Peer.closed) as origin, httpclient.ClientSession() as session:
+        with pytest.raises(ValueError, match="body too"):
+            await session.post(origin.url, data=pieces(*data), headers={"Content-Length": "3"})
+        assert counts(session) == (0, 0)
+
+
+@pytest.mark.parametrize("size", [65536, 65537, 3_000_000])
+async def test_upload_of_any_size_arrives(serve: Serve, size: int) -> None:
+    async def script(peer: Peer) -> None:
+        body = await peer.request()
+        await peer.send(response(b"%d" % len(body)))
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.put(origin.url, data=bytes(size)) as resp:
+            assert await resp.text() == str(size)
+        assert counts(session) == (0, 1)
+    assert f"Content-Length: {size}\r\n" in origin.heads[0]
+
+
+@pytest.mark.parametrize("in_pieces", [True, False])
+async def test_early_response_ends_upload(serve: Serve, in_pieces: bool) -> None:
+    """The server answers and never reads on: nobody may wait for it to."""
+    closed = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(response(b"too large", status=b"413 Content Too Large"))
+        await closed.wait()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(65536)
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        data = endless() if in_pieces else bytes(50_000_000)
+        async with session.post(origin.url, data=data) as resp:
+            assert resp.status == 413
+            assert await resp.read() == b"too large"
+        assert counts(session) == (0, 0)
+        closed.set()
+
+
+async def test_error_in_upload_closes_connection(serve: Serve) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"piece"
+        raise RuntimeError("no more")
+
+    async with serve(Peer.closed) as origin, httpclient.ClientSession() as session:
+        with pytest.raises(RuntimeError, match="no more"):
+            await session.post(origin.url, data=broken())
+        assert counts(session) == (0, 0)
+
+
+async def test_request_that_cannot_be_sent_leaves_connection_usable(serve: Serve) -> None:
+    async with serve(Peer.answer_all) as origin, httpclient.ClientSession() as session:
+        await (await session.get(origin.url)).read()
+        for headers in ({"X": "a\r\nb"}, {"bad name": "x"}, {"Content-Length": "5"}):
+            with pytest.raises(ValueError, match=r"control|token|Content-Length"):
+                await session.post(origin.url, data=b"body", headers=headers)
+            assert counts(session) == (0, 1)
+        async with session.get(origin.url) as resp:
+            assert await resp.read() == b"ok"
+    assert origin.accepted == 1
+
+
+async def test_slow_reader_stops_the_server(serve: Serve) -> None:
+    """And the connection reads again when it is reused, which it did not at first."""
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(bytes(4_000_000))
+        await peer.answer_all()
+
+    async with serve(script) as origin, httpclient.ClientSession(read_bufsize=1024) as session:
+        for size in (4_000_000, 2):
+            async with session.get(origin.url) as resp:
+                total = 0
+                async for piece in resp.content.iter_any():
+                    total += len(piece)
+                assert total == size
+            assert counts(session) == (0, 1)
+    assert origin.accepted == 1
