@@ -114,9 +114,9 @@ class ClientHTTPConnection:
         self._total_at: float | None = None
         self._news = False  # whether the link called since the last request began
         #: Whether a byte arrived since the last request began.
-        self.received = False
+        self.received: bool = False
         #: Whether it has carried an exchange.
-        self.reused = False
+        self.reused: bool = False
 
     # Called by the link.
 

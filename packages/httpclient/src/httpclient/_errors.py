@@ -28,7 +28,7 @@ WebSockets joins the tree with the feature.
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from multidict import CIMultiDict
 from yarl import URL
@@ -69,7 +69,7 @@ class ClientConnectorError(ClientOSError):
         self._key = connection_key
         self._os_error = os_error
         super().__init__(os_error.errno, os_error.strerror)
-        self.args = (connection_key, os_error)
+        self.args: tuple[Any, ...] = (connection_key, os_error)
 
     @property
     def os_error(self) -> OSError:
@@ -187,7 +187,7 @@ class ClientResponseError(ClientError):
         super().__init__(request_info, history)
         self.request_info = request_info
         self.history = history
-        self.status = status or 0
+        self.status: int = status or 0
         self.message = message
         self.headers = headers
 

@@ -32,11 +32,11 @@ class Place(Generic[C]):
     __slots__ = ("active", "blocked", "idle", "key", "queued")
 
     def __init__(self, key: Hashable) -> None:
-        self.key = key
+        self.key: Hashable = key
         #: Idle connections and since when, the longest idle first.
         self.idle: OrderedDict[C, float] = OrderedDict()
-        self.active = 0
-        self.queued = 0
+        self.active: int = 0
+        self.queued: int = 0
         self.blocked: OrderedDict[Ticket[C], None] = OrderedDict()
 
 

@@ -79,12 +79,12 @@ class OutgoingRequest:
         body: bytes,
         stream: AsyncIterable[bytes | bytearray | memoryview] | None,
     ) -> None:
-        self.destination = destination
-        self.method = head.method
-        self.head = head
-        self.preset_fields = preset_fields
-        self.body = body
-        self.stream = stream
+        self.destination: Destination = destination
+        self.method: str = head.method
+        self.head: httpcore_proto.Request = head
+        self.preset_fields: Iterable[tuple[str, str]] = preset_fields
+        self.body: bytes = body
+        self.stream: AsyncIterable[bytes | bytearray | memoryview] | None = stream
 
     @property
     def replayable(self) -> bool:
@@ -110,11 +110,21 @@ class HeaderDefaults:
         skip: Names of fields that are not to be generated.
     """
 
-    __slots__ = ("_fields", "_moving", "_names", "_presets", "_version", "headers", "skip")
+    __slots__ = (
+        "_fields",
+        "_moving",
+        "_names",
+        "_presets",
+        "_skipped",
+        "_version",
+        "headers",
+        "skip",
+    )
 
     def __init__(self, headers: HeadersLike | None, skip: Iterable[str] | None) -> None:
         self.headers: CIMultiDict[str] = CIMultiDict(headers if headers is not None else ())
         self.skip: frozenset[istr] = frozenset(map(istr, skip or ()))
+        self._skipped = frozenset(name.lower() for name in self.skip)
         self._version = -1  # of `headers`, when what follows was made from it
         self._names: frozenset[str] = frozenset()
         self._fields: _Pairs = []
@@ -154,31 +164,27 @@ class HeaderDefaults:
         """
         if self._version != getversion(self.headers):  # type: ignore[arg-type]  # the stub is invariant
             self._refresh()
-        names = self._names
+        names, skipped = self._names, self._skipped
+        if skip is not None:
+            skipped = skipped.union(map(str.lower, skip))
         preset: HeaderBlock | None
         preset_fields: _Pairs
-        if not headers and skip is None:
-            preset, preset_fields = self._presets.get(to.host_field) or self._prepare(to.host_field)
-            pairs = self._moving.copy()
-        else:
-            own = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+        own: _Pairs = []
+        own_names: set[str] = set()
+        if headers:
+            own += headers.items() if isinstance(headers, Mapping) else headers
             own_names = {name.lower() for name, _ in own}
-            if skip is None and own_names.isdisjoint(names):
-                preset, preset_fields = self._presets.get(to.host_field) or self._prepare(
-                    to.host_field
-                )
-                pairs = self._moving + own
-            else:
-                preset, preset_fields = None, []
-                pairs = self._merged(to.host_field, own, own_names, skip or ())
+        if skip is None and own_names.isdisjoint(names):
+            preset, preset_fields = self._presets.get(to.host_field) or self._prepare(to.host_field)
+            pairs = self._moving + own
+        else:
+            preset, preset_fields = None, []
+            pairs = self._merged(to.host_field, own, own_names, skipped)
+        if own_names:
             names |= own_names
         if content_type is None and method in _METHODS_WITH_TYPE:
             content_type = _OCTETS
-        if (
-            content_type is not None
-            and "content-type" not in names
-            and "content-type" not in self._skipped(skip)
-        ):
+        if content_type is not None and "content-type" not in names | skipped:
             pairs.append(("Content-Type", content_type))
         if body or stream is not None or chunked or method not in _METHODS_WITHOUT_LENGTH:
             _frame(pairs, names, method, body, stream is not None, chunked)
@@ -193,7 +199,7 @@ class HeaderDefaults:
         auto = [
             (name, value)
             for name, value in _AUTO_HEADERS
-            if name.lower() not in named and name not in self.skip
+            if name.lower() not in named and name.lower() not in self._skipped
         ]
         fields = [*auto, *self.headers.items()]
         self._fields = [field for field in fields if field[0].lower() not in _MOVING_NAMES]
@@ -213,10 +219,9 @@ class HeaderDefaults:
         return made
 
     def _merged(
-        self, host_field: str, own: _Pairs, own_names: set[str], skip: Iterable[str]
+        self, host_field: str, own: _Pairs, own_names: set[str], skipped: frozenset[str]
     ) -> _Pairs:
         """Return all fields where a request replaces or drops some of the defaults."""
-        skipped = self._skipped(skip)
         auto = [(name, value) for name, value in _AUTO_HEADERS if name.lower() not in skipped]
         auto.insert(0, ("Host", host_field))
         fields = [field for field in auto if field[0] not in self.headers]
@@ -225,9 +230,6 @@ class HeaderDefaults:
         # RFC 9110 section 7.2: Host should come first.
         merged.sort(key=lambda field: field[0].lower() != "host")
         return merged
-
-    def _skipped(self, skip: Iterable[str] | None) -> frozenset[str]:
-        return frozenset(name.lower() for name in (*self.skip, *(skip or ())))
 
 
 def _frame(

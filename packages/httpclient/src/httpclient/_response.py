@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from ._session import ClientSession
 
 _TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_MEDIA_TYPE: Final = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})[ \t]*(?:;|$)")
-_CHARSET: Final = re.compile(
-    rf";[ \t]*charset[ \t]*=[ \t]*(?:\"((?:[^\"\\]|\\.)*)\"|({_TOKEN}))", re.IGNORECASE
+_MEDIA_TYPE: Final = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})(?=[ \t]*(?:;|$))")
+_PARAMETER: Final = re.compile(
+    rf"[ \t]*;[ \t]*({_TOKEN})=(?:\"((?:[^\"\\]|\\.)*)\"|({_TOKEN}))|[ \t]*;"
 )
 _JSON_TYPE: Final = re.compile(rf"application/(?:{_TOKEN}\+)?json")
 _OCTETS: Final = "application/octet-stream"
@@ -43,10 +43,14 @@ def _parse_content_type(value: str) -> tuple[str, str | None]:
     match = _MEDIA_TYPE.match(value)
     if match is None:
         return _OCTETS, None
-    charset = _CHARSET.search(value, match.end(1))
-    if charset is None:
-        return match[1].lower(), None
-    return match[1].lower(), charset[2] or re.sub(r"\\(.)", r"\1", charset[1])
+    media_type = match[1].lower()
+    end = match.end()
+    while (parameter := _PARAMETER.match(value, end)) is not None:
+        name, quoted, plain = parameter.groups()
+        if name is not None and name.lower() == "charset":
+            return media_type, plain or re.sub(r"\\(.)", r"\1", quoted)
+        end = parameter.end()
+    return media_type, None
 
 
 @functools.lru_cache(maxsize=64)
@@ -140,8 +144,8 @@ class ClientResponse:
         self._session = session
         self._request = request
         self._head = head
-        self.method = request.method
-        self.status = head.status
+        self.method: str = request.method
+        self.status: int = head.status
         self._body: bytes | None = None
         self._in_context = False
         self._released = False

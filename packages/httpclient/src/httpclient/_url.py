@@ -87,10 +87,10 @@ class Destination:
             )
         if _NUMERIC.fullmatch(host) and not _is_ipv4(host):
             raise InvalidUrlClientError(given, f"{host!r} is not a canonical IPv4 address")
-        self.url = url
-        self.target = target
-        self.host_field = url.host_port_subcomponent or host
-        self.key = ConnectionKey(host, port, url.scheme == "https")
+        self.url: URL = url
+        self.target: str = target
+        self.host_field: str = url.host_port_subcomponent or host
+        self.key: ConnectionKey = ConnectionKey(host, port, url.scheme == "https")
 
 
 def _is_ipv4(host: str) -> bool:
