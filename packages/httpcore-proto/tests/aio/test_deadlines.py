@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from httpcore_proto.aio import Link, LinkLostError, current_runtime
+from httpcore_proto.aio import AsyncioRuntime, Link, LinkLostError, current_runtime
 from httpcore_proto.aio._deadlines import Deadlines
 
 #: More than the buffers of a socket that nobody reads will take.
@@ -208,6 +208,20 @@ async def test_more_before_the_deadline(peer: socket.socket) -> None:
             link.deadline = current_runtime().now() + 60
             await link.more()
         assert receiver.data == b"early"
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_wait_that_ended_is_not_kept(peer: socket.socket, anyio_backend: str) -> None:
+    async with AsyncioRuntime() as runtime:
+        link = await runtime.connect_tcp(Receiver(), *peer.getsockname())
+        accepted, _ = peer.accept()
+        link.deadline = runtime.now() + 60
+        with accepted:
+            accepted.send(b"x")
+            await link.more()
+        assert not runtime._deadlines._waits
+        link.abort()
+        await link.wait_closed()
 
 
 async def test_drain_ends_at_the_deadline(peer: socket.socket) -> None:
