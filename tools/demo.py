@@ -64,7 +64,7 @@ def run_readme_programs() -> None:
             assert process.stdout is not None
             # It prints where it runs once it does.
             print(process.stdout.readline().strip())
-            print("$ python client.py")
+            print("$ python client.py", flush=True)
             subprocess.run([sys.executable, "client.py"], cwd=folder, check=True, timeout=30)
         finally:
             process.terminate()
