@@ -234,7 +234,9 @@ def patched(data: bytes, changes: list[tuple[int, int, bytes]]) -> bytes:
 
 
 # The same examples each time, but more of them than usual.
-MANY = settings(max_examples=1000)
+# Thousands of examples take longer than one test may elsewhere.
+pytestmark = pytest.mark.timeout(300)
+MANY = settings(max_examples=500)
 
 
 @MANY

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -48,7 +49,9 @@ inputs = st.lists(st.one_of(st.sampled_from(WORDS), st.binary(max_size=8)), max_
     b"".join
 )
 # The same examples each time, but more of them than usual.
-MANY = settings(max_examples=2000)
+# Thousands of examples take longer than one test may elsewhere.
+pytestmark = pytest.mark.timeout(300)
+MANY = settings(max_examples=1000)
 cuts = st.lists(st.integers(0, 400), max_size=8)
 bound = st.one_of(st.integers(1, 40), st.just(8190))
 limits = st.one_of(
