@@ -242,6 +242,8 @@ def _start_host(host: Callable[[], Coroutine[Any, Any, None]]) -> None:
     except RuntimeError:
         import trio
 
+        # Ctrl+C belongs to the main task; in one outside of it, it would end trio itself.
+        trio.lowlevel.enable_ki_protection(AnyioTask.run)
         # With our context: handlers see the variables of whoever made the server.
         trio.lowlevel.spawn_system_task(host, context=contextvars.copy_context())
     else:
