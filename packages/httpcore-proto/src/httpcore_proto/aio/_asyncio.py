@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl as ssl_module
+import sys
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, Self
 
@@ -20,6 +21,10 @@ from ._interfaces import Receiver
 # RFC 8305 section 8: the recommended delay between two connection attempts.
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
 
+# From 3.12.0 to 3.13.1 asyncio's `writelines` knows no high-water mark (CVE-2024-12254), and
+# in the first of these an empty piece keeps the loop busy for ever.
+_WRITELINES_IS_BROKEN: Final = (3, 12) <= sys.version_info < (3, 13, 2)
+
 
 class AsyncioLink(asyncio.Protocol):
     """A link over an asyncio transport; made before the transport is."""
@@ -28,6 +33,7 @@ class AsyncioLink(asyncio.Protocol):
         "_closing",
         "_deadlines",
         "_drain_waiter",
+        "_eof",
         "_exc",
         "_loop",
         "_lost",
@@ -58,6 +64,7 @@ class AsyncioLink(asyncio.Protocol):
         self._lost_waiters: list[asyncio.Future[None]] | None = None
         self._lost = False
         self._closing = False
+        self._eof = False
         self._exc: Exception | None = None
         self.deadline: float | None = None
         self.needs_drain = False
@@ -69,7 +76,10 @@ class AsyncioLink(asyncio.Protocol):
         first = self._transport is None
         self._transport = transport
         self.write = transport.write  # type: ignore[attr-defined]
-        self.writelines = transport.writelines  # type: ignore[attr-defined]
+        if _WRITELINES_IS_BROKEN:
+            self.writelines = self._write_joined
+        else:
+            self.writelines = transport.writelines  # type: ignore[attr-defined]
         if first:
             self._receiver.link_made(self)
 
@@ -81,17 +91,21 @@ class AsyncioLink(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Hand the end on; the transport stays open for our direction."""
+        self._eof = True
         self._receiver.eof_received()
+        if self._transport.get_extra_info("ssl_object") is not None:
+            # TLS cannot be half-closed: asyncio closes the transport whatever we say.
+            self._refuse_writes()
         self._wake_more()
-        # TLS cannot be half-closed: asyncio closes the transport whatever we say.
-        return self._transport.get_extra_info("ssl_object") is None
+        return not self._closing
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End every wait; tell the receiver last."""
-        self._lost = self._closing = True
+        """Tell the receiver, then end every wait."""
+        if self._lost:
+            return  # a handshake failed: its transport tells it as well, later
+        self._lost = True
         self._exc = exc
-        self.needs_drain = True  # the next drain must raise
-        self.write = self.writelines = _ignore
+        self._refuse_writes()
         self._receiver.link_lost(exc)
         self._wake_more()
         waiter = self._drain_waiter
@@ -107,7 +121,7 @@ class AsyncioLink(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         """The transport's buffer is below its low-water mark."""
-        self.needs_drain = False
+        self.needs_drain = self._closing
         waiter = self._drain_waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
@@ -122,11 +136,15 @@ class AsyncioLink(asyncio.Protocol):
     def write_eof(self) -> None:
         """Half-close, where the transport can."""
         if not self._closing and self._transport.can_write_eof():
-            self._transport.write_eof()
+            self.write = self.writelines = _ignore  # the transport would raise
+            try:
+                self._transport.write_eof()
+            except OSError:
+                pass  # reset; the transport will find out by itself
 
     async def drain(self) -> None:
         """Wait while the transport's buffer is above its high-water mark."""
-        if self._lost:
+        if self._closing:
             raise self._lost_error()
         if not self.needs_drain:
             return
@@ -163,26 +181,24 @@ class AsyncioLink(asyncio.Protocol):
 
     def pause_reading(self) -> None:
         """Stop the transport from reading."""
-        if not self._closing:
+        if not self._closing and not self._eof:
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Let the transport read."""
-        if not self._closing:
+        """Let the transport read; past the end it would tell the end again."""
+        if not self._closing and not self._eof:
             self._transport.resume_reading()
 
     def close(self) -> None:
         """Close behind what is queued."""
         if not self._closing:
-            self._closing = True
-            self.write = self.writelines = _ignore
+            self._refuse_writes()
             self._transport.close()
 
     def abort(self) -> None:
         """Close now."""
         if not self._lost:
-            self._closing = True
-            self.write = self.writelines = _ignore
+            self._refuse_writes()
             self._transport.abort()
 
     async def wait_closed(self) -> None:
@@ -203,20 +219,37 @@ class AsyncioLink(asyncio.Protocol):
         server_hostname: str | None = None,
     ) -> None:
         """Put a TLS transport between this link and the plain one."""
-        transport = await self._loop.start_tls(
-            self._transport,
-            self,
-            context,
-            server_side=server_side,
-            server_hostname=server_hostname,
-        )
-        if transport is None:
-            raise LinkLostError("connection lost during the TLS handshake")
+        if self._closing:
+            raise self._lost_error()
+        try:
+            transport = await self._loop.start_tls(
+                self._transport,
+                self,
+                context,
+                server_side=server_side,
+                server_hostname=server_hostname,
+            )
+            if transport is None or self._closing:
+                raise LinkLostError("connection lost during the TLS handshake")
+        except BaseException as exc:
+            self._transport.abort()
+            # The transport does not tell us on every loop: during the handshake its
+            # protocol is another.
+            self.connection_lost(exc if isinstance(exc, Exception) else None)
+            raise
         self.connection_made(transport)
 
     def info(self, name: str, default: Any = None) -> Any:
         """Facts that the transport knows."""
         return self._transport.get_extra_info(name, default)
+
+    def _refuse_writes(self) -> None:
+        """No write from here on, and the next drain must raise."""
+        self._closing = self.needs_drain = True
+        self.write = self.writelines = _ignore
+
+    def _write_joined(self, pieces: Iterable[bytes]) -> None:
+        self._transport.write(b"".join(pieces))
 
     def _wake_more(self) -> None:
         waiter = self._more_waiter

@@ -7,18 +7,22 @@ is no event, await `more()`.
 
 Clauses that every link keeps, each of them a test in `httpcore_testing.check_link`:
 
-* The receiver's methods are called one at a time, never from inside a call of the link,
-  in this order: `link_made`, any number of `bytes_received`, at most one `eof_received`,
-  `link_lost` exactly once and last.
+* The receiver's methods are called one at a time, never from inside a call of the link
+  that is not awaited, in this order: `link_made`, any number of `bytes_received`, at most
+  one `eof_received`, `link_lost` exactly once and last. A link without a task tells the
+  loss in the next `more`, `drain` or `wait_closed`.
 * At most one task is in `more`, and one in `drain`; a second gets `BusyError`.
-* `more` and `drain` may be cancelled. Cancelled `more` loses no byte. Cancelled `drain`
-  may leave a message half sent: the caller must then abort.
+* `more` and `drain` may be cancelled, by a scope or by the deadline, and lose no byte that
+  is received. Nobody knows then how much is sent: write nothing more, unless it is what
+  follows anyway. The next `drain` goes on, or raises where the pipe cannot.
 * While reading is paused nothing is delivered but what was already in flight.
-* `write` after the link is lost or closed is ignored; the next `drain` raises.
+* `write` after the link is lost or closed is ignored; the next `drain` raises. `write`
+  after `write_eof` is ignored.
 * `close`, `abort` and `write_eof` may be called again; an empty write is legal.
 * A `drain` that is blocked keeps the other direction going, so that two peers that
   write at each other cannot block each other for ever.
-* Past `deadline`, `more` and `drain` raise `TimeoutError`.
+* Past `deadline`, `more` and `drain` raise `TimeoutError`. Each wait has the
+  deadline that was set when it began.
 """
 
 from __future__ import annotations
@@ -60,7 +64,7 @@ class Link(Protocol):
 
     @property
     def needs_drain(self) -> bool:
-        """Whether bytes wait for a `drain` to leave; an attribute test on the hot path."""
+        """Whether a `drain` would send, wait or raise; an attribute test on the hot path."""
 
     @property
     def closing(self) -> bool:
@@ -79,7 +83,7 @@ class Link(Protocol):
         """Wait until the queue is down to its low-water mark.
 
         Raises:
-            OSError: The link is lost.
+            OSError: The link is lost or closed.
             BusyError: Another task is in `drain`.
             TimeoutError: `deadline` passed.
         """
@@ -102,13 +106,20 @@ class Link(Protocol):
         """Go on with deliveries."""
 
     def close(self) -> None:
-        """Send what is queued, then close. `write` is ignored from here on."""
+        """Send what is queued, then close. `write` is ignored from here on.
+
+        A link without a task sends what is queued in `wait_closed`; with nothing queued it
+        is closed when this returns.
+        """
 
     def abort(self) -> None:
-        """Close now and drop what is queued."""
+        """Close now and drop what is queued; no task is needed for that."""
 
     async def wait_closed(self) -> None:
-        """Wait until the link is lost; shield it if it must not be cancelled."""
+        """Wait until the link is lost, in any number of tasks.
+
+        Shield it if it must not be cancelled.
+        """
 
     async def start_tls(
         self,

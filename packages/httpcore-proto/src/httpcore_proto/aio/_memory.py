@@ -33,12 +33,12 @@ class MemoryLink:
         "_facts",
         "_inbox",
         "_lost",
-        "_lost_event",
         "_more_event",
         "_paused",
         "_peer",
         "_receiver",
         "_size",
+        "_wait_event",
         "deadline",
         "needs_drain",
     )
@@ -58,7 +58,7 @@ class MemoryLink:
         self._delivering = False
         self._more_event: anyio.Event | None = None
         self._drain_event: anyio.Event | None = None
-        self._lost_event = anyio.Event()
+        self._wait_event: anyio.Event | None = None
         self.deadline: float | None = None
         self.needs_drain = False
 
@@ -69,8 +69,8 @@ class MemoryLink:
 
     def write(self, data: bytes) -> None:
         """Put bytes into the peer's inbox."""
-        if data and not self._closing:
-            peer = self._peer
+        peer = self._peer
+        if data and not self._closing and not peer._eof_due:
             peer._inbox.append(data)
             peer._size += len(data)
             peer._wake()
@@ -101,7 +101,7 @@ class MemoryLink:
             finally:
                 self._drain_event = None
             self._settle()
-        if self._lost:
+        if self._closing:
             raise LinkLostError("the link is closed")
         self.needs_drain = False
 
@@ -143,13 +143,14 @@ class MemoryLink:
     def close(self) -> None:
         """Close; the peer still gets what was written."""
         if not self._closing:
-            self._closing = True
-            self._wake()
-            self._peer._wake()
+            self._closing = self.needs_drain = True
+            for link in (self, self._peer):
+                link._wake()
+                link._wake_closed()
 
     def abort(self) -> None:
         """Close, and take back what the peer did not get."""
-        if not self._closing:
+        if not self._lost:
             self._peer._inbox.clear()
             self._peer._size = 0
         self.close()
@@ -157,7 +158,11 @@ class MemoryLink:
     async def wait_closed(self) -> None:
         """Wait until the link is lost."""
         self._settle()
-        await self._lost_event.wait()
+        while not self._lost:
+            if self._wait_event is None:
+                self._wait_event = anyio.Event()
+            await self._wait_event.wait()
+            self._settle()
 
     async def start_tls(
         self,
@@ -181,7 +186,8 @@ class MemoryLink:
 
     @property
     def _deliverable(self) -> bool:
-        if self._closing or self._peer._closing:
+        # Not every close counts: what comes before it may be waiting behind a pause.
+        if self._closing or (self._peer._closing and not self._inbox):
             return True
         return not self._paused and (bool(self._inbox) or (self._eof_due and not self._eof_told))
 
@@ -191,6 +197,11 @@ class MemoryLink:
             self._more_event.set()
         elif self._peer._drain_event is not None:
             self._peer._drain_event.set()
+
+    def _wake_closed(self) -> None:
+        if self._wait_event is not None:
+            self._wait_event.set()
+            self._wait_event = None
 
     def _settle(self) -> None:
         """Deliver to both sides; a side that is in `more` does it itself."""
@@ -227,7 +238,7 @@ class MemoryLink:
         self._size = 0
         self.needs_drain = True  # the next drain must raise
         self._receiver.link_lost(None)
-        self._lost_event.set()
+        self._wake_closed()
         if self._drain_event is not None:
             self._drain_event.set()
         if self._peer._drain_event is not None:

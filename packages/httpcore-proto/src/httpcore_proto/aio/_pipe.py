@@ -1,14 +1,22 @@
-"""What lies below a `StreamLink`: an anyio byte stream that sends without waiting if it can."""
+"""What lies below a `StreamLink`: an anyio byte stream that never loses count of its bytes.
+
+`send` neither waits nor raises: it sends what the socket takes now, and keeps the rest for
+`flush`. So TLS, on top of it, is never cut short in the middle of a record, by a deadline
+or by a peer that resets; and a `flush` that was cancelled can be taken up again.
+"""
 
 from __future__ import annotations
 
 import socket
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import anyio
 from anyio.abc import ByteStream
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
+
+from ._errors import LinkLostError
 
 # Bytes of one receive; what asyncio's transports and trio's streams take as well (64 KiB
 # to 256 KiB). More buys little, and is allocated per link that waits.
@@ -27,79 +35,107 @@ STREAM_ERRORS: Final = (
 class PipeOwner(Protocol):
     """The link on top."""
 
-    async def change(self) -> None:
-        """Wait until anything has changed."""
-
-    def wake(self) -> None:
-        """Tell whoever waits that something has."""
+    #: Set when something is left for `flush`.
+    needs_drain: bool
 
     def reads_elsewhere(self) -> bool:
-        """Whether input is read while a send waits."""
+        """Whether input is read while `flush` waits, or must not be."""
 
     async def read_all(self) -> None:
         """Read and deliver until cancelled."""
 
 
 class Pipe(ByteStream):
-    """The stream without TLS: sends without waiting if it can, and reads if it cannot."""
+    """The stream without TLS."""
 
     def __init__(self, stream: ByteStream, sock: Any, link: PipeOwner) -> None:
         self._stream = stream
         self._link = link
         # The event loop's own transports show only a stand-in for their socket.
         self._socket = sock if isinstance(sock, socket.socket) else None
-        self._sending = False
+        self._unsent: deque[bytes | memoryview] = deque()
+        self._error: OSError | None = None
+        self._torn = False
         self.closed = False
+        self.handshaking = False
         self.muted = False
 
     @property
+    def resumable(self) -> bool:
+        """Whether `flush` goes on after it was cancelled; else it raises then."""
+        return self._socket is not None
+
+    @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
+        """Those of the stream."""
         return self._stream.extra_attributes
 
     async def receive(self, max_bytes: int = RECEIVE_SIZE) -> bytes:
+        """Receive. During the handshake nobody else flushes, so this does it first."""
         if self.muted:
             raise anyio.EndOfStream
+        if self.handshaking:
+            await self.flush()
         return await self._stream.receive(max_bytes)
 
-    async def send(self, item: bytes) -> None:
-        link = self._link
-        # TLS may have to answer in the middle of a receive. There is one reader and one
-        # sender, so that at most one of them waits here, and records keep their order.
-        while self._sending:
-            await link.change()
-        self._sending = True
-        try:
-            rest = item if self._socket is None else await self._send_now(self._socket, item)
-            if not rest:
-                return
-            if link.reads_elsewhere():
-                await self._stream.send(rest)  # type: ignore[arg-type]  # any buffer will do
-            else:
-                await self._send_beside(rest)
-        finally:
-            self._sending = False
-            link.wake()
+    async def send(self, item: bytes | memoryview) -> None:
+        """Send what the socket takes without waiting; errors are for `flush`."""
+        self._unsent.append(item)
+        self._send_now()
+        if self._unsent:
+            self._link.needs_drain = True
 
-    async def _send_now(self, sock: socket.socket, item: bytes) -> memoryview | None:
-        """Send what fits into the socket's buffer; return the rest."""
-        await checkpoint_if_cancelled()
+    def _send_now(self) -> None:
+        if self._socket is None or self._error is not None:
+            return
+        unsent = self._unsent
         try:
-            sent = sock.send(item)
+            while unsent:
+                sent = self._socket.send(unsent[0])
+                if sent < len(unsent[0]):
+                    unsent[0] = memoryview(unsent[0])[sent:]
+                    return
+                unsent.popleft()
         except (BlockingIOError, InterruptedError):
-            sent = 0
+            pass
         except OSError as exc:
-            raise anyio.BrokenResourceError from exc
-        if sent < len(item):
-            return memoryview(item)[sent:]
-        await cancel_shielded_checkpoint()
-        return None
+            self._error = exc
 
-    async def _send_beside(self, item: bytes | memoryview) -> None:
+    async def flush(self) -> None:
+        """Return once everything is sent; one task at a time."""
+        await checkpoint_if_cancelled()
+        self._send_now()
+        if self._unsent:
+            if self._link.reads_elsewhere():
+                await self._send_rest()
+            else:
+                await self._send_beside()
+        else:
+            await cancel_shielded_checkpoint()
+        if self._error is not None:
+            raise self._error
+
+    async def _send_rest(self) -> None:
+        if self._socket is not None:
+            while self._unsent and self._error is None:
+                await anyio.wait_writable(self._socket)
+                self._send_now()
+            return
+        if self._torn:
+            raise anyio.BrokenResourceError
+        data = b"".join(self._unsent)
+        self._unsent.clear()
+        self._torn = True  # if this is cancelled nobody knows how much of it has left
+        await self._stream.send(data)
+        self._torn = False
+
+    async def _send_beside(self) -> None:
+        """Read while the peer takes nothing: it may be doing the same as we."""
         error: Exception | None = None
         async with anyio.create_task_group() as group:
             group.start_soon(self._link.read_all)
             try:
-                await self._stream.send(item)  # type: ignore[arg-type]  # any buffer will do
+                await self._send_rest()
             except Exception as exc:
                 error = exc  # raised below, where the group cannot wrap it
             group.cancel_scope.cancel()
@@ -107,9 +143,11 @@ class Pipe(ByteStream):
             raise error
 
     async def send_eof(self) -> None:
+        """Close our direction."""
         await self._stream.send_eof()
 
     async def aclose(self) -> None:
+        """Close, with whatever the stream has to wait for."""
         self.closed = True
         await self._stream.aclose()
 
@@ -120,6 +158,7 @@ class Pipe(ByteStream):
         what others leave open here is closed when `aclose` is awaited.
         """
         self.closed = True
+        self._unsent.clear()
         closing: Any = self._stream.aclose()
         try:
             closing.send(None)
@@ -127,3 +166,26 @@ class Pipe(ByteStream):
             pass  # closed without any wait, or as far as it can be
         finally:
             closing.close()
+
+
+def socket_facts(sock: Any) -> dict[str, Any]:
+    """Return what `Link.info` tells of a socket."""
+    facts: dict[str, Any] = {"socket": sock}
+    try:
+        facts["sockname"] = sock.getsockname()
+        facts["peername"] = sock.getpeername()
+    except OSError:
+        pass  # reset before anybody asked
+    return facts
+
+
+def os_error(exc: BaseException, text: str) -> OSError:
+    """Return the `OSError` behind a stream's error, or one that says `text`."""
+    seen: BaseException | None = exc
+    while seen is not None:
+        if isinstance(seen, OSError):
+            return seen
+        seen = seen.__cause__
+    error = LinkLostError(text)
+    error.__cause__ = exc
+    return error

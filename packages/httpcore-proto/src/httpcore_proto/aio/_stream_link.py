@@ -10,11 +10,12 @@ in the task of its caller, and the loss is told by the next `more`, `drain` or
 task. One of them sends at a time; `_sending` is the lock. There is one event for all that
 can be waited for, replaced each time it is set; who waits looks at the state again.
 
-Below the link, and below TLS, lies a `Pipe`. It sends what fits without waiting, and only
-if something is left it waits, with a reader beside it: two peers that write at each other
-thus cannot block each other, and a message that fits the socket's buffer, which is nearly
-every one, costs no second task. (To guess from sizes whether a send can block would not
-do: nobody tells how full the buffer is.)
+Below the link, and below TLS, lies a `Pipe`. It sends what the socket takes without
+waiting, and only if something is left it waits, with a reader beside it: two peers that
+write at each other thus cannot block each other, and a message that fits the socket's
+buffer, which is nearly every one, costs no second task. (To guess from sizes whether a
+send can block would not do: nobody tells how full the buffer is.) What is left when a
+`drain` is cancelled stays in the pipe, as it stays in an asyncio transport.
 """
 
 from __future__ import annotations
@@ -29,11 +30,15 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 
 from ._errors import BusyError, LinkLostError
 from ._interfaces import Receiver
-from ._pipe import RECEIVE_SIZE, STREAM_ERRORS, Pipe
+from ._pipe import RECEIVE_SIZE, STREAM_ERRORS, Pipe, os_error, socket_facts
 
 # Bytes that a receiver may write back while nothing leaves, before reading stops: asyncio's
 # default high-water mark. Without it a peer that sends pings and reads nothing fills memory.
 _MAX_UNSENT_SIZE: Final = 65536
+
+# Bytes given to TLS at once, lest a large body be in memory a second time, encrypted;
+# sixteen records.
+_TLS_SIZE: Final = 2**18
 
 # Seconds that `close` gives to the queued bytes; asyncio's limit for the end of TLS.
 _CLOSE_TIMEOUT: Final = 30.0
@@ -56,6 +61,7 @@ class StreamLink:
         "_held",
         "_lost",
         "_more",
+        "_more_scope",
         "_paused",
         "_pipe",
         "_pumped",
@@ -79,14 +85,15 @@ class StreamLink:
         self._event: anyio.Event | None = None
         sock = stream.extra(SocketAttribute.raw_socket, None)
         # Asked now: once the peer is gone the socket does not know its name any more.
-        self._facts: dict[str, Any] = {} if sock is None else _socket_facts(sock)
+        self._facts: dict[str, Any] = {} if sock is None else socket_facts(sock)
         self._pipe = Pipe(stream, sock, self)
         self._stream: Pipe | TLSStream = self._pipe
         self._tls = False
-        self._queue: list[bytes] = []
+        self._queue: list[bytes | memoryview] = []
         self._queued = 0  # bytes
         self._stash: bytes | None = None  # received, not delivered because of a pause
         self._scope: anyio.CancelScope | None = None  # around the pump's reading
+        self._more_scope: anyio.CancelScope | None = None  # around what `more` sends
         self._exc: Exception | None = None
         self._deliveries = 0
         self._closing = self._lost = self._eof = self._write_eof = False
@@ -101,7 +108,7 @@ class StreamLink:
         self, context: ssl.SSLContext, hostname: str | None, *, server: bool
     ) -> None:
         """Put TLS on top of the pipe; if that fails the link is to be aborted."""
-        self._held = True
+        self._held = self._pipe.handshaking = True
         error: OSError | None = None
         try:
             # Not standard-compatible: HTTP frames its messages, and half the web ends
@@ -113,10 +120,11 @@ class StreamLink:
                 server_side=server,
                 standard_compatible=False,
             )
+            await self._pipe.flush()
         except STREAM_ERRORS as exc:
-            error = _os_error(exc, "connection lost during the TLS handshake")
+            error = os_error(exc, "connection lost during the TLS handshake")
         finally:
-            self._held = False
+            self._held = self._pipe.handshaking = False
         if error is not None:
             raise error
         self._tls = True
@@ -180,11 +188,7 @@ class StreamLink:
             self._write_eof = self.needs_drain = True
 
     async def drain(self) -> None:
-        """Send everything that is queued.
-
-        Cancelled or timed out in the middle it aborts the link: nobody knows then how
-        much of a message has left.
-        """
+        """Send everything that is queued."""
         if self._drains:
             raise BusyError("another task is in drain()")
         if not self.needs_drain:
@@ -194,7 +198,8 @@ class StreamLink:
             if not self._closing:
                 await self._in_time(self._flush)
                 return
-            await self._in_time(self._settle)
+            if not self._pumped:
+                await self._in_time(self._finish)
         finally:
             self._drains = False
             if self._closing and not self._pumped:
@@ -202,7 +207,7 @@ class StreamLink:
         raise self._lost_error()
 
     async def more(self) -> None:
-        """Receive and deliver, or wait until the pump has."""
+        """Send what is queued; then receive and deliver, or wait until the pump has."""
         if self._more:
             raise BusyError("another task is in more()")
         self._more = True
@@ -246,7 +251,7 @@ class StreamLink:
         """Wait for the loss; a pulled link that was closed sends its rest and tells it here."""
         while not self._lost:
             if self._closing and not self._pumped:
-                await self._settle()
+                await self._finish()
             else:
                 await self.change()
 
@@ -289,11 +294,20 @@ class StreamLink:
     async def _deliver(self) -> None:
         """Return once the receiver was called, whoever called it."""
         seen = self._deliveries
+        if self.needs_drain and not self._closing and not self._sending:
+            # A delivery ends this, too: the peer may have its answer ready before it has
+            # taken all of the question.
+            with anyio.CancelScope() as self._more_scope:
+                try:
+                    await self._flush()
+                except OSError:
+                    pass  # the receiver is told of the loss, which ends the wait
+            self._more_scope = None
         while seen == self._deliveries and not self._lost:
             if self._pumped:
                 await self.change()
             elif self._closing:
-                await self._settle()
+                await self._finish()
             elif self._unreadable():
                 await self.change()
             else:
@@ -337,6 +351,8 @@ class StreamLink:
             self._receiver.eof_received()
             if self._tls:
                 self.close()  # TLS has no half-closed state that both sides agree on
+        if self._more_scope is not None and self._pipe.resumable:
+            self._more_scope.cancel()
         self.wake()
 
     # Sending.
@@ -349,10 +365,12 @@ class StreamLink:
             raise self._lost_error()
         self._sending = True
         try:
+            await self._pipe.flush()
             while self._queue:
-                pieces, self._queue, self._queued = self._queue, [], 0
+                data = self._take()
                 self.wake()  # reading may have stopped because of what was queued
-                await self._stream.send(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+                await self._stream.send(data)  # type: ignore[arg-type]  # any buffer will do
+                await self._pipe.flush()
             if self._write_eof and not self._pipe.closed:
                 await self._stream.send_eof()
         except STREAM_ERRORS as exc:
@@ -361,15 +379,22 @@ class StreamLink:
             self._break(exc)
             if not self._pumped:
                 self._tell_lost()
-        except BaseException:
-            self._release()
-            raise
         finally:
             self._sending = False
             self.wake()
         if self._pipe.closed:
             raise self._lost_error()
         self.needs_drain = self._closing
+
+    def _take(self) -> bytes | memoryview:
+        """Take what is queued, or as much of it as TLS should have at once."""
+        pieces, self._queue, self._queued = self._queue, [], 0
+        data = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        if self._tls and len(data) > _TLS_SIZE:
+            view = memoryview(data)
+            self._queue.append(view[_TLS_SIZE:])
+            data = view[:_TLS_SIZE]
+        return data
 
     async def _read_rest(self) -> None:
         """Deliver what came before a send failed: perhaps the answer that says why.
@@ -383,27 +408,31 @@ class StreamLink:
 
     # The end.
 
-    async def _settle(self) -> None:
-        """Bring a pulled link that is closing to its end; leave a pumped one alone."""
-        if not self._pumped:
-            await self._finish()
-
     async def _finish(self) -> None:
         """Send the rest, end TLS, close, tell."""
         if not self._pipe.closed:
             with anyio.move_on_after(_CLOSE_TIMEOUT):
                 try:
                     await self._flush()
-                    if isinstance(self._stream, TLSStream):
-                        # Says that the end is an end, which a reader until the end must
-                        # know; does not wait for an answer, as the pipe gives none.
-                        self._pipe.muted = True
-                        await self._stream.unwrap()
+                    await self._end_tls()
                 except STREAM_ERRORS:
                     pass  # it was to be closed anyway
             self._release()
         await self._close_all()
         self._tell_lost()
+
+    async def _end_tls(self) -> None:
+        """Say that the end is an end, which a reader until the end must know.
+
+        Does not wait for the peer to say the same: the pipe gives nothing any more.
+        """
+        if isinstance(self._stream, TLSStream):
+            self._pipe.muted = True
+            try:
+                await self._stream.unwrap()
+            except STREAM_ERRORS:
+                pass
+            await self._pipe.flush()
 
     async def _close_all(self) -> None:
         """Close what `Pipe.close` could not: streams with several parts."""
@@ -420,7 +449,7 @@ class StreamLink:
     def _break(self, exc: BaseException) -> None:
         """Close because of an error; one that comes after `close` is of no interest."""
         if isinstance(exc, Exception) and not self._closing:
-            self._exc = _os_error(exc, "connection lost")
+            self._exc = os_error(exc, "connection lost")
         self._release()
 
     def _release(self) -> None:
@@ -468,25 +497,3 @@ class StreamLink:
         if self._event is not None:
             self._event.set()
             self._event = None
-
-
-def _socket_facts(sock: Any) -> dict[str, Any]:
-    facts: dict[str, Any] = {"socket": sock}
-    try:
-        facts["sockname"] = sock.getsockname()
-        facts["peername"] = sock.getpeername()
-    except OSError:
-        pass  # reset before anybody asked
-    return facts
-
-
-def _os_error(exc: BaseException, text: str) -> OSError:
-    """Return the `OSError` behind a stream's error, or one that says `text`."""
-    seen: BaseException | None = exc
-    while seen is not None:
-        if isinstance(seen, OSError):
-            return seen
-        seen = seen.__cause__
-    error = LinkLostError(text)
-    error.__cause__ = exc
-    return error
