@@ -2,21 +2,42 @@
 
 A check takes a factory of joined links and raises `AssertionError` if they break the clause
 that it is named after. Every check ends within a bounded time, whatever the links do.
+
+Whoever writes a link gives `check_link` a function that makes two of them::
+
+    @asynccontextmanager
+    async def my_pair(one: Receiver, other: Receiver) -> AsyncIterator[tuple[Link, Link]]:
+        ...  # connect; call link_made of both receivers
+        yield link, peer
+        ...  # abort both, and close what is left
+
+    async def test_my_link_keeps_the_contract() -> None:
+        await check_link(my_pair)
+
+Most checks look at the first link and use the second as its peer: run them a second time
+with the two exchanged. A pair of one link of yours and one of ours will do.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from typing import Final
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
 
 from httpcore_proto.aio import BusyError, Link, Receiver
 
+from ._recording_receiver import RecordingReceiver
+
 #: Makes two links, each the other's far end, and closes what is left of them.
 MakePair = Callable[[Receiver, Receiver], AbstractAsyncContextManager[tuple[Link, Link]]]
+
+#: One clause of the contract.
+Check = Callable[[MakePair], Coroutine[Any, Any, None]]
 
 # Seconds after which a check that hangs has failed.
 _PATIENCE: Final = 15.0
@@ -25,77 +46,35 @@ _HUGE: Final = 48 * 2**20
 _PIECE: Final = bytes(range(256)) * 256
 
 
-class RecordingReceiver:
-    """A receiver that keeps what it is told, and checks the order of calls.
+def _check(function: Check) -> Check:
+    """Make every failure of a check, late or wrapped in groups, an `AssertionError`."""
 
-    Attributes:
-        link: The link, once made.
-        data: All bytes received.
-        eof: Whether the end was received.
-        lost: How often the loss was told.
-        discard: Count bytes instead of keeping them.
-        size: Number of bytes received.
-    """
-
-    link: Link
-
-    def __init__(self, *, discard: bool = False) -> None:
-        self.data: bytearray = bytearray()
-        self.size: int = 0
-        self.made: int = 0
-        self.eof: bool = False
-        self.lost: int = 0
-        self.exc: Exception | None = None
-        self.discard: bool = discard
-        self._inside = False
-
-    @contextmanager
-    def calling(self) -> Iterator[None]:
-        """Calls of the link inside this block must not call the receiver."""
-        self._inside = True
+    @functools.wraps(function)
+    async def check(make_pair: MakePair) -> None:
+        failure: AssertionError | None = None
         try:
-            yield
-        finally:
-            self._inside = False
+            with anyio.fail_after(_PATIENCE):
+                await function(make_pair)
+        except Exception as exc:
+            failure = _failure(exc)
+        if failure is not None:
+            raise failure
 
-    def _called(self, name: str) -> None:
-        assert not self._inside, f"{name} from inside a call of the link"
-        assert not self.lost, f"{name} after link_lost"
-        assert self.made == (name != "link_made"), f"{name} out of order"
+    return check
 
-    def link_made(self, link: Link) -> None:
-        """Keep the link."""
-        self._called("link_made")
-        self.made += 1
-        self.link = link
 
-    def bytes_received(self, data: bytes) -> None:
-        """Keep bytes."""
-        self._called("bytes_received")
-        assert not self.eof, "bytes after eof_received"
-        assert isinstance(data, bytes), f"{type(data).__name__} instead of bytes"
-        assert data, "empty bytes_received"
-        self.size += len(data)
-        if not self.discard:
-            self.data += data
-
-    def eof_received(self) -> None:
-        """Note the end."""
-        self._called("eof_received")
-        assert not self.eof, "eof_received twice"
-        self.eof = True
-
-    def link_lost(self, exc: Exception | None) -> None:
-        """Note the loss."""
-        self._called("link_lost")
-        self.lost += 1
-        self.exc = exc
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Await `more` until `condition()` holds; the loss of the link ends it, too."""
-        while not condition() and not self.lost:
-            await self.link.more()
-        assert condition(), "the link was lost before what had to come"
+def _failure(exc: Exception) -> AssertionError:
+    cause: BaseException = exc
+    if isinstance(exc, ExceptionGroup):
+        cause = exc
+        while isinstance(cause, BaseExceptionGroup):
+            failed = cause.subgroup(AssertionError)
+            cause = (failed or cause).exceptions[0]
+    if isinstance(cause, AssertionError):
+        return cause
+    failure = AssertionError(f"{type(cause).__name__}: {cause}")
+    failure.__cause__ = exc
+    return failure
 
 
 @asynccontextmanager
@@ -103,12 +82,13 @@ async def _pair(
     make_pair: MakePair, *, discard: bool = False
 ) -> AsyncIterator[tuple[RecordingReceiver, RecordingReceiver]]:
     one, other = RecordingReceiver(discard=discard), RecordingReceiver(discard=discard)
-    timed_out = True
-    with anyio.move_on_after(_PATIENCE):
+    try:
         async with make_pair(one, other):
             yield one, other
-        timed_out = False
-    assert not timed_out, f"not done after {_PATIENCE} s"
+    finally:
+        # Told first: whatever else went wrong, went wrong because of this.
+        if breaches := one.breaches + other.breaches:
+            raise AssertionError("; ".join(breaches))
 
 
 async def _send(receiver: RecordingReceiver, data: bytes) -> None:
@@ -117,6 +97,7 @@ async def _send(receiver: RecordingReceiver, data: bytes) -> None:
     await receiver.link.drain()
 
 
+@_check
 async def check_both_directions(make_pair: MakePair) -> None:
     """Bytes arrive in both directions, whole and in order; link_made comes first."""
     async with _pair(make_pair) as (one, other):
@@ -128,6 +109,7 @@ async def check_both_directions(make_pair: MakePair) -> None:
         await one.until(lambda: one.data == b"pong")
 
 
+@_check
 async def check_large_transfer(make_pair: MakePair) -> None:
     """Megabytes arrive unchanged."""
     data = _PIECE * 64
@@ -137,14 +119,21 @@ async def check_large_transfer(make_pair: MakePair) -> None:
     assert hashlib.sha256(other.data).digest() == hashlib.sha256(data).digest()
 
 
+@_check
 async def check_empty_write(make_pair: MakePair) -> None:
     """An empty write is legal and delivers nothing."""
     async with _pair(make_pair) as (one, other):
         await _send(one, b"")
-        await _send(one, b"x")
+        with one.calling():
+            one.link.writelines([])
+            one.link.writelines([b""])
+            one.link.writelines([b"x", b""])
+            one.link.close()
+        await one.link.wait_closed()
         await other.until(lambda: other.data == b"x")
 
 
+@_check
 async def check_busy_more(make_pair: MakePair) -> None:
     """A second task in `more` gets `BusyError`; the first goes on waiting."""
     async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
@@ -154,6 +143,7 @@ async def check_busy_more(make_pair: MakePair) -> None:
         await _send(other, b"x")
 
 
+@_check
 async def check_busy_drain(make_pair: MakePair) -> None:
     """A second task in `drain` gets `BusyError`."""
     async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
@@ -162,6 +152,26 @@ async def check_busy_drain(make_pair: MakePair) -> None:
         group.cancel_scope.cancel()
 
 
+@_check
+async def check_writelines_waits(make_pair: MakePair) -> None:
+    """`writelines` fills the queue as `write` does: a `drain` behind it waits."""
+    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
+        await _block(one, other, group, in_lines=True)
+        group.cancel_scope.cancel()
+
+
+@_check
+async def check_more_sends(make_pair: MakePair) -> None:
+    """`more` first sends what is queued, for which the peer may be waiting."""
+    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
+        with one.calling():
+            one.link.write(b"question")
+        group.start_soon(one.until, lambda: one.data == b"answer")
+        await other.until(lambda: other.data == b"question")
+        await _send(other, b"answer")
+
+
+@_check
 async def check_cancelled_more(make_pair: MakePair) -> None:
     """Cancelling `more` loses no byte and leaves the link usable."""
     async with _pair(make_pair) as (one, other):
@@ -177,6 +187,7 @@ async def check_cancelled_more(make_pair: MakePair) -> None:
         await one.until(lambda: one.size == 20)
 
 
+@_check
 async def check_pause(make_pair: MakePair) -> None:
     """Nothing is delivered while reading is paused, and all of it afterwards."""
     async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
@@ -195,6 +206,25 @@ async def check_pause(make_pair: MakePair) -> None:
             other.link.resume_reading()
 
 
+@_check
+async def check_flow_control(make_pair: MakePair) -> None:
+    """A receiver that pauses at every delivery gets all of it, and no more than it asks for."""
+    data = _PIECE * 64
+    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
+        group.start_soon(_send, one, data)
+        while other.size < len(data):
+            await other.link.more()
+            other.link.pause_reading()
+            seen = other.size
+            for _ in range(3):
+                await anyio.lowlevel.checkpoint()
+            # What is under way may still come, such as one record of TLS.
+            assert other.size - seen <= 2 * len(_PIECE), "deliveries go on during a pause"
+            other.link.resume_reading()
+    assert other.data == data
+
+
+@_check
 async def check_close(make_pair: MakePair) -> None:
     """`close` sends what is queued; both sides learn of the loss once, as their last call."""
     async with _pair(make_pair) as (one, other):
@@ -213,6 +243,35 @@ async def check_close(make_pair: MakePair) -> None:
         await one.link.wait_closed()
 
 
+@_check
+async def check_close_sends(make_pair: MakePair) -> None:
+    """`close` sends what no `drain` has; a `write` after it is ignored, a `drain` raises."""
+    async with _pair(make_pair) as (one, other):
+        with one.calling():
+            one.link.write(b"last words")
+            one.link.close()
+            one.link.write(b"nobody hears this")
+        assert one.link.needs_drain, "callers look at needs_drain before they drain"
+        await _expect(OSError, one.link.drain)
+        await one.link.wait_closed()
+        await other.until(lambda: other.eof or other.lost > 0)
+        assert other.data == b"last words"
+
+
+@_check
+async def check_wait_closed(make_pair: MakePair) -> None:
+    """Any number of tasks waits for the loss; one of them may be cancelled."""
+    async with _pair(make_pair) as (one, _), anyio.create_task_group() as group:
+        with anyio.move_on_after(0.01):
+            await one.link.wait_closed()
+            raise AssertionError("wait_closed returned, and nobody closed the link")
+        group.start_soon(one.link.wait_closed)
+        group.start_soon(one.link.wait_closed)
+        await anyio.wait_all_tasks_blocked()
+        one.link.close()
+
+
+@_check
 async def check_abort(make_pair: MakePair) -> None:
     """`abort` ends the link now, also while a `drain` is blocked."""
     async with _pair(make_pair, discard=True) as (one, other):
@@ -223,12 +282,24 @@ async def check_abort(make_pair: MakePair) -> None:
                 one.link.abort()
         await one.link.wait_closed()
         assert one.lost == 1
+        assert one.exc is None, "abort is no error"
         with other.calling():
             other.link.abort()
         await other.link.wait_closed()
         assert other.lost == 1
 
 
+@_check
+async def check_abort_ends_more(make_pair: MakePair) -> None:
+    """`abort` ends what waits in `more`."""
+    async with _pair(make_pair) as (one, _), anyio.create_task_group() as group:
+        group.start_soon(one.until, lambda: one.lost > 0)
+        await anyio.wait_all_tasks_blocked()
+        with one.calling():
+            one.link.abort()
+
+
+@_check
 async def check_write_after_loss(make_pair: MakePair) -> None:
     """Writing to a lost link is ignored, `more` returns, and `drain` raises OSError."""
     async with _pair(make_pair) as (one, _):
@@ -247,6 +318,7 @@ async def check_write_after_loss(make_pair: MakePair) -> None:
         await _expect(OSError, one.link.drain)
 
 
+@_check
 async def check_peer_close(make_pair: MakePair) -> None:
     """The peer's close ends what waits in `more`."""
     async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
@@ -256,6 +328,7 @@ async def check_peer_close(make_pair: MakePair) -> None:
         await other.link.wait_closed()
 
 
+@_check
 async def check_half_close(make_pair: MakePair) -> None:
     """After `write_eof` the peer sees the end, and can still answer."""
     async with _pair(make_pair) as (one, other):
@@ -266,10 +339,20 @@ async def check_half_close(make_pair: MakePair) -> None:
         await one.link.drain()
         await other.until(lambda: other.eof)
         assert other.data == b"question"
+        # The end is told once: reading that begins again must not find it again.
+        with other.calling():
+            other.link.pause_reading()
+            other.link.resume_reading()
         await _send(other, b"answer")
         await one.until(lambda: one.data == b"answer")
+        with one.calling():
+            one.link.write(b"after the end")
+        other.link.close()
+        await other.link.wait_closed()
+        assert other.data == b"question"
 
 
+@_check
 async def check_two_writers(make_pair: MakePair) -> None:
     """Two sides that write at each other before they read do not block each other."""
 
@@ -285,6 +368,7 @@ async def check_two_writers(make_pair: MakePair) -> None:
         group.start_soon(write_then_read, other)
 
 
+@_check
 async def check_deadline(make_pair: MakePair) -> None:
     """Past `deadline`, `more` raises TimeoutError, and loses nothing."""
     async with _pair(make_pair) as (one, other):
@@ -295,6 +379,7 @@ async def check_deadline(make_pair: MakePair) -> None:
         await one.until(lambda: one.data == b"x")
 
 
+@_check
 async def check_drain_deadline(make_pair: MakePair) -> None:
     """Past `deadline`, a blocked `drain` raises TimeoutError."""
     async with _pair(make_pair, discard=True) as (one, other):
@@ -304,18 +389,51 @@ async def check_drain_deadline(make_pair: MakePair) -> None:
         one.link.abort()
 
 
+@_check
+async def check_two_deadlines(make_pair: MakePair) -> None:
+    """`deadline` is read when a wait begins, and for that wait only."""
+    async with _pair(make_pair, discard=True) as (one, other):
+        async with anyio.create_task_group() as group:
+            group.start_soon(one.until, lambda: one.size == 1)
+            await anyio.wait_all_tasks_blocked()
+            one.link.deadline = anyio.current_time() + 0.05
+            await _block(one, other, group, expect=TimeoutError)
+            # The end of one wait is not the end of the other's deadline.
+            await _send(other, b"x")
+        one.link.abort()
+
+
+@_check
+async def check_cancelled_drain(make_pair: MakePair) -> None:
+    """After a `drain` was cancelled the link still receives."""
+    async with _pair(make_pair, discard=True) as (one, other):
+        async with anyio.create_task_group() as group:
+            await _block(one, other, group)
+            group.cancel_scope.cancel()
+        await _send(other, b"x")
+        await one.until(lambda: one.size == 1)
+        with one.calling():
+            one.link.abort()
+        await one.link.wait_closed()
+        assert one.lost == 1
+
+
 async def _block(
     one: RecordingReceiver,
     other: RecordingReceiver,
     group: anyio.abc.TaskGroup,
     *,
     expect: type[Exception] | None = None,
+    in_lines: bool = False,
 ) -> None:
     """Start a task that is blocked in `one.link.drain()`."""
     other.link.pause_reading()
     # In pieces: asyncio's TLS transport does not count what it passes on in one write.
     for _ in range(_HUGE // len(_PIECE)):
-        one.link.write(_PIECE)
+        if in_lines:
+            one.link.writelines([_PIECE])
+        else:
+            one.link.write(_PIECE)
 
     async def drain() -> None:
         if expect is None:
@@ -336,21 +454,29 @@ async def _expect(error: type[Exception], function: Callable[[], Awaitable[objec
 
 
 #: Every check that holds for every link; `check_half_close` is for those that can.
-CHECKS: Final = (
+CHECKS: Final[tuple[Check, ...]] = (
     check_both_directions,
     check_large_transfer,
     check_empty_write,
     check_busy_more,
     check_busy_drain,
+    check_writelines_waits,
+    check_more_sends,
     check_cancelled_more,
     check_pause,
+    check_flow_control,
     check_close,
+    check_close_sends,
+    check_wait_closed,
     check_abort,
+    check_abort_ends_more,
     check_write_after_loss,
     check_peer_close,
     check_two_writers,
     check_deadline,
     check_drain_deadline,
+    check_two_deadlines,
+    check_cancelled_drain,
 )
 
 
