@@ -85,7 +85,8 @@ class AnyioListener:
         self._make_receiver = make_receiver
         self._context = context
         self._closed = False
-        self.sockname: Any = listener.extra(SocketAttribute.raw_socket).getsockname()
+        self._socket = listener.extra(SocketAttribute.raw_socket)
+        self.sockname: Any = self._socket.getsockname()
 
     async def aclose(self) -> None:
         """Stop listening; the accepting task sees that its socket is closed."""
@@ -101,6 +102,8 @@ class AnyioListener:
                 except anyio.ClosedResourceError:
                     return
                 except (OSError, anyio.BrokenResourceError) as exc:
+                    if self._socket.fileno() < 0:
+                        return  # somebody else closed it
                     await self._refused(exc if isinstance(exc, OSError) else exc.__cause__)
                 else:
                     self._runtime.spawn(self._serve, stream)
@@ -222,7 +225,9 @@ class AnyioRuntime:
     async def __aexit__(self, *exc: object) -> None:
         """Cancel what still runs, and wait for it."""
         self._leaving.set()
-        await self._left.wait()
+        # Whoever is cancelled waits as well: all that runs here has been cancelled, too.
+        with anyio.CancelScope(shield=True):
+            await self._left.wait()
 
     async def _host(self) -> None:
         try:
