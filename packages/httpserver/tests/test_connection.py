@@ -124,7 +124,7 @@ async def test_pipelined_flood_stops_the_client(serve: Any) -> None:
 
 async def test_pipelined_flood_is_answered_in_the_end(serve: Any) -> None:
     go = anyio.Event()
-    count = 10_000
+    count = 4000
 
     async def handler(request: web.Request) -> web.Response:
         await go.wait()

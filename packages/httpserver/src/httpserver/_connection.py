@@ -164,6 +164,8 @@ class HTTPConnection:
     def shut_down(self) -> None:
         """End after the request at hand."""
         if self._task is None:
+            # In TLS the client has to answer that.
+            self.deadline = self._server.clock + _LINGER_AFTER_CLOSE
             self.link.close()
 
     def abort(self) -> None:
