@@ -120,6 +120,7 @@ async def test_cleanup_lets_a_request_end_and_closes_behind_it(serve: Any) -> No
         answer = await peer.answer()
         assert (answer.text, answer.headers["Connection"]) == ("in time", "close")
         assert await peer.rest() == b""
+        await peer.close()
 
     assert origin.server.requests_count == 1
 

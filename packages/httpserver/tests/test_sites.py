@@ -128,6 +128,7 @@ async def test_tls_closing_response_arrives_and_ends(
             await peer.send(request)
             assert (await peer.answer()).status == status
             assert await peer.end() == b""
+            await peer.close()
 
 
 async def test_tls_site_closes_what_is_no_tls(
