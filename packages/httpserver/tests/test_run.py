@@ -50,9 +50,8 @@ def application() -> web.Application:
     return app
 
 
-@pytest.mark.parametrize(
-    ("backend", "handle_signals"), [("asyncio", True), ("asyncio", False), ("trio", True)]
-)
+@pytest.mark.parametrize("handle_signals", [True, False])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
 def test_run_app_ends_with_sigint_and_exits_0(backend: str, handle_signals: bool) -> None:
     arguments = {"backend": backend, "handle_signals": handle_signals}
     process = subprocess.Popen(
