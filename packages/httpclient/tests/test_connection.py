@@ -8,6 +8,9 @@ import anyio
 import pytest
 
 import httpclient
+from httpclient._connection import ClientHTTPConnection
+from httpclient._request import HeaderDefaults, OutgoingRequest
+from httpclient._url import destination
 
 from .conftest import Peer, Serve, counts, response
 
@@ -470,3 +473,165 @@ async def test_slow_reader_stops_the_server(serve: Serve) -> None:
                 assert total == size
             assert counts(session) == (0, 1)
     assert origin.accepted == 1
+
+
+def compose(method: str, body: bytes, headers: dict[str, str] | None = None) -> OutgoingRequest:
+    """Return a request to nowhere."""
+    return HeaderDefaults(headers, None).request(
+        method,
+        destination("http://h/"),
+        headers=None,
+        body=body,
+        stream=None,
+        content_type=None,
+        chunked=None,
+        skip=None,
+        close=False,
+    )
+
+
+class BreakingLink:
+    """A link that delivers `answer` while it drains, and breaks then."""
+
+    deadline: float | None = None
+    needs_drain = True
+    closing = False
+
+    def __init__(self, receiver: ClientHTTPConnection, *answer: bytes) -> None:
+        self._receiver = receiver
+        self._answer = answer
+        receiver.link_made(self)  # type: ignore[arg-type]  # what is missing is not called
+
+    def write(self, data: bytes) -> None:
+        """Drop the bytes."""
+
+    def writelines(self, pieces: object) -> None:
+        """Drop the bytes."""
+
+    async def drain(self) -> None:
+        """Deliver, then break."""
+        for data in self._answer:
+            self._receiver.bytes_received(data)
+        self.abort()
+        raise ConnectionResetError(104, "reset")
+
+    def close(self) -> None:
+        """Close; nothing is queued."""
+        self.abort()
+
+    def abort(self) -> None:
+        """Tell the loss, once."""
+        if not self.closing:
+            self.closing = True
+            self._receiver.link_lost(ConnectionResetError(104, "reset"))
+
+
+class NoKeeper:
+    """Keeps nothing."""
+
+    def __init__(self) -> None:
+        self.dropped = 0
+
+    def now(self) -> float:
+        """No time passes."""
+        return 0.0
+
+    def keep(self, connection: ClientHTTPConnection) -> None:
+        """A broken connection must not be kept."""
+        raise AssertionError
+
+    def drop(self, connection: ClientHTTPConnection) -> None:
+        """Count it."""
+        self.dropped += 1
+
+    def lost(self, connection: ClientHTTPConnection) -> None:
+        """Nothing to do."""
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        ([], httpclient.ClientOSError),
+        ([b"HTTP/1.1 413 x\r\nContent-Length: 2\r\n\r\nno"], None),
+        ([b"HTTP/1.1 413 x\r\n", b"Content-Length: 2\r\n\r\n", b"no"], None),
+        ([b"HTTP/1.1 413 x\r\nContent-Length: 2\r\n\r\nn"], httpclient.ClientPayloadError),
+        ([b"HTTP/1.1 413 x\r\nContent-Le"], httpclient.ClientOSError),
+        ([b"garbage\r\n\r\n"], httpclient.ClientResponseError),
+    ],
+)
+async def test_answer_before_broken_upload_counts_for_more(
+    size: int, answer: list[bytes], error: type[Exception] | None
+) -> None:
+    keeper = NoKeeper()
+    connection = ClientHTTPConnection(keeper, None)
+    BreakingLink(connection, *answer)
+    request = compose("POST", bytes(size))
+
+    async def exchange() -> bytes:
+        head = await connection.request(request, httpclient.ClientTimeout(), None, 1000)
+        assert head.status == 413
+        body = connection.receive_body()
+        if isinstance(body, httpclient.StreamReader):
+            return await body.read()
+        return body.data if body is not None else b""
+
+    if error is None:
+        assert await exchange() == b"no"
+    else:
+        with pytest.raises(error):
+            await exchange()
+    assert keeper.dropped == 1
+    assert not connection.usable
+
+
+async def test_head_that_comes_bit_by_bit_and_body_in_one_go(serve: Serve) -> None:
+    data = response(b"x" * 300_000, b"X-A: 1\r\n")
+
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.request()
+            for byte in data[:60]:
+                await peer.send(bytes([byte]))
+            await peer.send(data[60:])
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        for _ in range(3):
+            async with session.get(origin.url) as resp:
+                assert await resp.read() == b"x" * 300_000
+                assert resp.headers["X-A"] == "1"
+            assert counts(session) == (0, 1)
+    assert origin.accepted == 1
+
+
+DATA = response(b"hello", b"X: 1\r\n")
+
+
+class PushyLink(BreakingLink):
+    """A link that delivers in several calls before its task gets a turn."""
+
+    needs_drain = False
+
+    def __init__(self, receiver: ClientHTTPConnection, cut: int) -> None:
+        super().__init__(receiver)
+        self._cut = cut
+
+    async def more(self) -> None:
+        """Deliver a piece, then byte by byte."""
+        self._receiver.bytes_received(DATA[: self._cut])
+        for index in range(self._cut, len(DATA)):
+            self._receiver.bytes_received(DATA[index : index + 1])
+
+
+@pytest.mark.parametrize("cut", range(1, len(DATA)))
+async def test_response_that_arrives_before_anybody_looks(cut: int) -> None:
+    keeper = NoKeeper()
+    connection = ClientHTTPConnection(keeper, None)
+    PushyLink(connection, cut)
+    request = compose("GET", b"", {"Connection": "close"})
+    head = await connection.request(request, httpclient.ClientTimeout(), None, 1000)
+    assert head.headers["X"] == "1"
+    body = connection.receive_body()
+    assert isinstance(body, httpclient.StreamReader)
+    assert await body.read() == b"hello"
+    assert keeper.dropped == 1

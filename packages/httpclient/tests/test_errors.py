@@ -10,7 +10,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 import httpclient
-from httpclient import ConnectionKey, RequestInfo
+from httpclient import ConnectionKey, RequestInfo, _errors
 
 INFO = RequestInfo(
     URL("http://h/a"), "GET", CIMultiDictProxy(CIMultiDict({"Accept": "*/*"})), URL("http://h/a#f")
@@ -89,7 +89,27 @@ def test_error_can_be_caught_as(error: type, bases: tuple[type, ...]) -> None:
         assert issubclass(error, base)
 
 
-def test_every_public_name_is_there_and_sorted() -> None:
-    assert httpclient.__all__ == sorted(
-        httpclient.__all__, key=lambda name: (name.upper() != name, name.islower(), name)
-    ) or all(hasattr(httpclient, name) for name in httpclient.__all__)
+def test_every_public_name_is_there_once() -> None:
+    assert len(set(httpclient.__all__)) == len(httpclient.__all__)
+    for name in httpclient.__all__:
+        assert hasattr(httpclient, name)
+
+
+def test_tree_in_the_docstring_is_the_tree() -> None:
+    parents: list[type[Exception]] = []
+    names = set()
+    for line in (_errors.__doc__ or "").splitlines():
+        words = line.split()
+        if not line.startswith("    ") or not words:
+            continue
+        error = getattr(httpclient, words[0])
+        names.add(words[0])
+        depth = (len(line) - len(line.lstrip()) - 4) // 2
+        del parents[depth:]
+        if parents:
+            assert parents[-1] in error.__bases__
+        parents.append(error)
+    public = {name for name, value in vars(_errors).items() if isinstance(value, type)}
+    assert names == {
+        name for name in public if getattr(_errors, name).__module__ == _errors.__name__
+    }

@@ -7,7 +7,7 @@ What happens then depends on what the connection is for at that moment:
   (bytes, end of stream) makes the connection unfit (RFC 9112 section 9.2: it would pass
   for the next answer), and it is closed;
 * *waiting for a head*: nothing; the task in `request` takes the events after `more()`;
-* *sending a large body*: a response that comes early ends the upload;
+* *sending a large body*: a response that comes early ends the upload (`_upload.py`);
 * *receiving a body*: `_pump` moves it into the stream.
 
 Everything that ends an exchange goes through `_ended` (the response is complete, the
@@ -18,10 +18,7 @@ direction. Cancellation and time-outs abandon: after them nobody knows what was 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable
 from typing import Final, Protocol
-
-import anyio
 
 from httpcore_proto import (
     NEED_DATA,
@@ -48,9 +45,9 @@ from ._errors import (
 from ._pool import Place
 from ._request import MAX_JOINED, OutgoingRequest
 from ._timeouts import NO_TIMEOUT, ClientTimeout
+from ._upload import FinalResponse, Upload, early_response
 
 _DEFAULT_LIMITS: Final = Limits()
-_END: Final = EndOfMessage()
 # Rules of the machine that only say that the server closed before there was a head.
 _DISCONNECTED: Final = frozenset({"no-response", "truncated-head"})
 
@@ -76,7 +73,9 @@ class ClientHTTPConnection:
 
     __slots__ = (
         "__weakref__",
+        "_ahead",
         "_busy",
+        "_complete",
         "_early",
         "_error",
         "_keeper",
@@ -85,6 +84,7 @@ class ClientHTTPConnection:
         "_machine",
         "_news",
         "_paused",
+        "_read_bufsize",
         "_stream",
         "_timeout",
         "_torn",
@@ -107,9 +107,13 @@ class ClientHTTPConnection:
         self._error: Exception | None = None
         self._stream: StreamReader | None = None
         self._paused = False
-        self._upload: anyio.CancelScope | None = None
+        self._upload: Upload | None = None
         self._torn = False  # an upload was not sent to its end
-        self._early: Response | InformationalResponse | None = None
+        # What came before the task looked for it: the head, the body, and its end.
+        self._early: FinalResponse | None = None
+        self._ahead: StreamReader | None = None
+        self._complete = False
+        self._read_bufsize = 0
         self._timeout = NO_TIMEOUT
         self._total_at: float | None = None
         self._news = False  # whether the link called since the last request began
@@ -126,14 +130,19 @@ class ClientHTTPConnection:
 
     def bytes_received(self, data: bytes) -> None:
         """Take bytes; see the module's theory of operation."""
+        stream = self._stream
+        if stream is not None:
+            self._machine.receive_data(data)
+            self._pump(stream)
+            return
+        if self._news and self._busy and self._upload is None:
+            self._read_ahead()
         self.received = self._news = True
         self._machine.receive_data(data)
-        if self._stream is not None:
-            self._pump(self._stream)
-        elif not self._busy:
+        if not self._busy:
             self._link.abort()
         elif self._upload is not None:
-            self._look_for_early_response(self._upload)
+            self._upload.look()
 
     def eof_received(self) -> None:
         """Take the end of the server's direction."""
@@ -144,7 +153,7 @@ class ClientHTTPConnection:
         elif not self._busy:
             self._link.close()
         elif self._upload is not None:
-            self._look_for_early_response(self._upload)
+            self._upload.look()
 
     def link_lost(self, exc: Exception | None) -> None:
         """End what is under way."""
@@ -153,7 +162,7 @@ class ClientHTTPConnection:
         if self._stream is not None:
             self._cut(self._stream)
         elif self._upload is not None:
-            self._upload.cancel()
+            self._upload.stop()
         self._keeper.lost(self)
 
     # For the connector.
@@ -171,8 +180,12 @@ class ClientHTTPConnection:
     # For the session.
 
     async def request(
-        self, request: OutgoingRequest, timeout: ClientTimeout, total_at: float | None
-    ) -> Response | InformationalResponse:
+        self,
+        request: OutgoingRequest,
+        timeout: ClientTimeout,
+        total_at: float | None,
+        read_bufsize: int,
+    ) -> FinalResponse:
         """Send a request and wait for the final response head.
 
         Cancelled, or after an error, the connection is gone; only if the request was
@@ -182,6 +195,7 @@ class ClientHTTPConnection:
             request: What to send.
             timeout: `sock_read` is applied from here on.
             total_at: Point in time at which `total` passes.
+            read_bufsize: Low-water mark in bytes, if the body becomes a stream.
 
         Returns:
             The head; informational only if it is 101. `receive_body` must follow.
@@ -198,16 +212,40 @@ class ClientHTTPConnection:
         self.received = self._news = False
         self._timeout = timeout
         self._total_at = total_at
+        self._read_bufsize = read_bufsize
         link = self._link
         link.deadline = total_at
         try:
             if request.stream is None and len(request.body) <= MAX_JOINED:
                 link.write(self._machine.send_message(request.head, request.body))
-                if link.needs_drain:
-                    await self._drain()
+                if link.needs_drain and (response := await self._drain()) is not None:
+                    self._early = response
             else:
                 await self._send_upload(request)
-            return await self._head()
+            next_event = self._machine.next_event
+            sock_read = timeout.sock_read
+            while True:
+                # Right after the request was written there is nothing to look at yet.
+                if self._news:
+                    if self._early is not None:
+                        return self._take_early()
+                    event = next_event()
+                    if type(event) is Response:
+                        return event
+                    if type(event) is InformationalResponse:
+                        if event.status == 101:
+                            return event
+                        continue
+                    if self._lost:
+                        raise self._lost_error()
+                    if event is not NEED_DATA:
+                        raise ServerDisconnectedError
+                if sock_read:
+                    self._extend_deadline(sock_read)
+                try:
+                    await link.more()
+                except TimeoutError as exc:
+                    raise self._timed_out() from exc
         except RemoteProtocolError as exc:
             self.abandon()
             if exc.rule in _DISCONNECTED:
@@ -221,40 +259,57 @@ class ClientHTTPConnection:
                 self.abandon()
             raise
 
-    async def _head(self) -> Response | InformationalResponse:
-        if self._early is not None:
-            early, self._early = self._early, None
-            return early
-        link, next_event = self._link, self._machine.next_event
-        sock_read = self._timeout.sock_read
-        while True:
-            # Right after the request was written there is nothing to look at yet.
-            if self._news:
-                event = next_event()
-                if type(event) is Response:
-                    return event
-                if type(event) is InformationalResponse:
-                    if event.status == 101:
-                        return event
-                    continue
-                if self._lost:
-                    raise self._lost_error()
-                if event is not NEED_DATA:
-                    raise ServerDisconnectedError
-            if sock_read:
-                self._extend_deadline(sock_read)
-            try:
-                await link.more()
-            except TimeoutError as exc:
-                raise self._timed_out() from exc
+    async def _send_upload(self, request: OutgoingRequest) -> None:
+        """Send a body that is large or comes in pieces, until a response comes."""
+        total_at = self._total_at
+        upload = self._upload = Upload(self._link, self._machine, self._drain)
+        try:
+            seconds = None if total_at is None else total_at - self._keeper.now()
+            if await upload.send(request, seconds):
+                raise TimeoutError(f"total timeout of {self._timeout.total} s passed")
+        finally:
+            self._upload = None
+        self._early, self._torn = upload.response, upload.torn
 
-    def receive_body(self, read_bufsize: int) -> Data | StreamReader | None:
+    async def _drain(self) -> FinalResponse | None:
+        """Let the link catch up.
+
+        Returns:
+            The response, if the link breaks and there is one: a server that answers
+            early often resets the connection behind its answer, which counts for more.
+        """
+        try:
+            await self._link.drain()
+        except TimeoutError as exc:
+            raise self._timed_out() from exc
+        except OSError as exc:
+            response = self._early
+            if response is None and self._upload is not None:
+                response = self._upload.response
+            if response is None:
+                response = early_response(self._machine)
+            if response is None:
+                raise ClientOSError(
+                    exc.errno, f"Can not write request: {exc.strerror or exc}"
+                ) from exc
+            self._news = True
+            return response
+        return None
+
+    def _take_early(self) -> FinalResponse:
+        early, self._early = self._early, None
+        assert early is not None
+        return early
+
+    def receive_body(self) -> Data | StreamReader | None:
         """Begin with the body, right after `request` returned.
 
         Returns:
             The whole body if it arrived together with the head, as most do: one piece,
             or None if there is none. The exchange is over then. Otherwise a stream.
         """
+        if self._ahead is not None:
+            return self._receive_ahead(self._ahead)
         piece: Data | None = None
         next_event = self._machine.next_event
         try:
@@ -271,7 +326,7 @@ class ClientHTTPConnection:
                 return None
         except RemoteProtocolError:
             pass  # the machine raises it again, in _pump
-        stream = self._stream = StreamReader(self, read_bufsize)
+        stream = self._stream = StreamReader(self, self._read_bufsize)
         if piece is not None:
             stream.feed_data(piece.data, piece.chunk_ends)
         self._pump(stream)
@@ -345,6 +400,42 @@ class ClientHTTPConnection:
         except RemoteProtocolError as exc:
             self._fail(stream, f"Response payload is not completed: {exc!r}", exc)
 
+    def _read_ahead(self) -> None:
+        """Parse what is there, since more is coming and the task had no turn to look.
+
+        Event loops read a socket until it is empty, and the machine would copy what it
+        holds with every further delivery. Whatever goes wrong shows again when the task
+        looks; nothing is ended here, so that it does.
+        """
+        next_event = self._machine.next_event
+        try:
+            if self._early is None:
+                self._early = early_response(self._machine)
+            if type(self._early) is not Response:
+                return
+            if self._ahead is None:
+                self._ahead = StreamReader(self, self._read_bufsize)
+            while type(event := next_event()) is Data:
+                self._ahead.feed_data(event.data, event.chunk_ends)
+            if type(event) is EndOfMessage:
+                self._complete = True
+        except RemoteProtocolError:
+            pass
+
+    def _receive_ahead(self, stream: StreamReader) -> StreamReader:
+        """Go on with a body that was begun by `_read_ahead`."""
+        self._ahead = None
+        if self._complete:
+            self._complete = False
+            self._ended()
+            stream.feed_eof()
+            return stream
+        self._stream = stream
+        self._pump(stream)
+        if self._lost and self._stream is not None:
+            self._cut(stream)
+        return stream
+
     def _cut(self, stream: StreamReader) -> None:
         """The link is lost in the middle of a body."""
         text = f": {self._error!r}" if self._error is not None else ""
@@ -362,7 +453,7 @@ class ClientHTTPConnection:
         if self._paused:
             self.resume_reading()
         machine = self._machine
-        if machine.reusable and not self._torn and self.usable:
+        if machine.reusable and not self._torn and not self._lost:
             machine.start_next_cycle()
             self.reused = True
             self._keeper.keep(self)
@@ -396,96 +487,3 @@ class ClientHTTPConnection:
             error = ClientConnectionError(str(self._error))
         error.__cause__ = self._error
         return error
-
-    # Sending what is large, or comes in pieces.
-
-    async def _drain(self) -> None:
-        """Let the link catch up.
-
-        A server that answers early often resets the connection afterwards; its answer
-        counts for more than the error.
-        """
-        try:
-            await self._link.drain()
-        except TimeoutError as exc:
-            raise self._timed_out() from exc
-        except OSError as exc:
-            if self._early is None:
-                event = self._machine.next_event()
-                while type(event) is InformationalResponse and event.status != 101:
-                    event = self._machine.next_event()
-                if type(event) is not Response:
-                    raise ClientOSError(
-                        exc.errno, f"Can not write request: {exc.strerror or exc}"
-                    ) from exc
-                self._early = event
-
-    async def _send_upload(self, request: OutgoingRequest) -> None:
-        """Send head and body until a response comes.
-
-        The scope is what ends a wait (for the link, or for the next piece) early; one
-        per upload, since it costs as much as a small request.
-        """
-        machine, link = self._machine, self._link
-        with anyio.CancelScope() as scope:
-            if self._total_at is not None:
-                scope.deadline = anyio.current_time() + self._total_at - self._keeper.now()
-            self._upload = scope
-            try:
-                head = machine.send(request.head)
-                if request.stream is None:
-                    pieces = (head, machine.send(Data(request.body)), machine.send(_END))
-                    link.writelines(pieces)
-                    if link.needs_drain:
-                        await self._drain()
-                else:
-                    link.write(head)
-                    await self._send_pieces(request.stream)
-            finally:
-                self._upload = None
-        if scope.cancelled_caught:
-            self._torn = True
-            if not self._news:
-                raise TimeoutError(f"total timeout of {self._timeout.total} s passed")
-
-    async def _send_pieces(self, stream: AsyncIterable[bytes | bytearray | memoryview]) -> None:
-        machine, link = self._machine, self._link
-        try:
-            async for piece in stream:
-                if not isinstance(piece, (bytes, bytearray, memoryview)):
-                    raise TypeError(
-                        f"a piece of the body must be bytes, not {type(piece).__name__}"
-                    )
-                link.write(machine.send(Data(bytes(piece))))
-                if link.needs_drain:
-                    await self._drain()
-                if self._early is not None:
-                    self._torn = True
-                    return
-        finally:
-            # Nobody else would: a generator that is left suspended is closed some time
-            # later, in another task.
-            if isinstance(stream, AsyncGenerator):
-                await stream.aclose()
-        link.write(machine.send(_END))
-        if link.needs_drain:
-            await self._drain()
-
-    def _look_for_early_response(self, upload: anyio.CancelScope) -> None:
-        """End the upload if the server has answered, or has broken the protocol.
-
-        RFC 9112 section 9.3 tells a client to stop when it sees that the body is not
-        wanted. The machine knows that the request is not complete, so the connection
-        will not be used again.
-        """
-        try:
-            event = self._machine.next_event()
-            while type(event) is InformationalResponse and event.status != 101:
-                event = self._machine.next_event()
-        except RemoteProtocolError:
-            upload.cancel()  # `_head` gets it again
-            return
-        if isinstance(event, (Response, InformationalResponse)):
-            self._early = event
-        if event is not NEED_DATA:
-            upload.cancel()

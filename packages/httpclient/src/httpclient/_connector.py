@@ -158,18 +158,16 @@ class BaseConnector:
 
         The caller owes it a `request`.
         """
-        taken = self._pool.take(key)
-        while taken is not None:
+        while (taken := self._pool.take(key)) is not None:
             connection, since = taken
             if (
-                connection.usable
-                and now - since < self._keepalive_timeout
+                now - since < self._keepalive_timeout
+                and connection.usable
                 and not (self._polls and _is_readable(connection.link))
             ):
                 return connection
             self._discard(connection)
             self._wake(self._pool.free(connection.place))
-            taken = self._pool.take(key)
         return None
 
     async def acquire(

@@ -100,7 +100,9 @@ class Pool(Generic[C]):
             None if there is none, or no room.
         """
         place = self._places.get(key)
-        if place is None or not place.idle or not self._has_room(place):
+        if place is None or not place.idle:
+            return None
+        if (0 < self.limit <= self._active) or self._is_full(place):
             return None
         place.active += 1
         self._active += 1

@@ -169,22 +169,27 @@ class HeaderDefaults:
             skipped = skipped.union(map(str.lower, skip))
         preset: HeaderBlock | None
         preset_fields: _Pairs
-        own: _Pairs = []
-        own_names: set[str] = set()
-        if headers:
-            own += headers.items() if isinstance(headers, Mapping) else headers
-            own_names = {name.lower() for name, _ in own}
-        if skip is None and own_names.isdisjoint(names):
+        if not headers and skip is None:
             preset, preset_fields = self._presets.get(to.host_field) or self._prepare(to.host_field)
-            pairs = self._moving + own
+            pairs = self._moving.copy()
         else:
-            preset, preset_fields = None, []
-            pairs = self._merged(to.host_field, own, own_names, skipped)
-        if own_names:
+            own = list(headers.items() if isinstance(headers, Mapping) else headers or ())
+            own_names = {name.lower() for name, _ in own}
+            if skip is None and own_names.isdisjoint(names):
+                made = self._presets.get(to.host_field) or self._prepare(to.host_field)
+                preset, preset_fields = made
+                pairs = self._moving + own
+            else:
+                preset, preset_fields = None, []
+                pairs = self._merged(to.host_field, own, own_names, skipped)
             names |= own_names
         if content_type is None and method in _METHODS_WITH_TYPE:
             content_type = _OCTETS
-        if content_type is not None and "content-type" not in names | skipped:
+        if (
+            content_type is not None
+            and "content-type" not in names
+            and "content-type" not in skipped
+        ):
             pairs.append(("Content-Type", content_type))
         if body or stream is not None or chunked or method not in _METHODS_WITHOUT_LENGTH:
             _frame(pairs, names, method, body, stream is not None, chunked)

@@ -401,8 +401,17 @@ class ClientResponse:
         """Close the connection, unless the body was complete."""
         self.release()
 
-    async def __aenter__(self) -> Self:
+    def enter(self) -> None:
+        """Begin what `async with` does; a plain call, since nothing is waited for."""
         self._in_context = True
+
+    def leave(self) -> None:
+        """End it."""
+        self._in_context = False
+        self.release()
+
+    async def __aenter__(self) -> Self:
+        self.enter()
         return self
 
     async def __aexit__(
@@ -411,8 +420,7 @@ class ClientResponse:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._in_context = False
-        self.release()
+        self.leave()
 
     def __repr__(self) -> str:
         return f"<ClientResponse({self.url}) [{self.status} {self.reason}]>"

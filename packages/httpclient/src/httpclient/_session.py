@@ -88,7 +88,8 @@ class RequestContext(Coroutine[Any, Any, ClientResponse]):
 
     async def __aenter__(self) -> ClientResponse:
         self._response = response = await self._coroutine
-        return await response.__aenter__()
+        response.enter()
+        return response
 
     async def __aexit__(
         self,
@@ -96,7 +97,7 @@ class RequestContext(Coroutine[Any, Any, ClientResponse]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._response.__aexit__(exc_type, exc, traceback)
+        self._response.leave()
 
 
 class ClientSession:
@@ -387,7 +388,7 @@ class ClientSession:
         if connection is None:
             connection = await connector.acquire(key, timeout, total_at)
         try:
-            head = await connection.request(request, timeout, total_at)
+            head = await connection.request(request, timeout, total_at, self._read_bufsize)
         except (ClientOSError, ServerDisconnectedError):
             # A used connection that the server has closed while the request was under
             # way: it has seen nothing of it (RFC 9110 section 9.2.2).
@@ -399,8 +400,8 @@ class ClientSession:
             ):
                 raise
             connection = await connector.acquire(key, timeout, total_at)
-            head = await connection.request(request, timeout, total_at)
-        body_or_stream = connection.receive_body(self._read_bufsize)
+            head = await connection.request(request, timeout, total_at, self._read_bufsize)
+        body_or_stream = connection.receive_body()
         response = ClientResponse(self, request, head, connection, body_or_stream)
 
         check = self._raise_for_status if raise_for_status is None else raise_for_status
