@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import httpclient
@@ -432,6 +434,45 @@ async def test_early_response_ends_upload(serve: Serve, in_pieces: bool) -> None
             assert await resp.read() == b"too large"
         assert counts(session) == (0, 0)
         closed.set()
+
+
+async def test_server_that_closes_during_upload_is_told(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.close()
+
+    async def stuck() -> AsyncIterator[bytes]:
+        while True:
+            yield b"piece"
+            await anyio.lowlevel.checkpoint()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        with pytest.raises(httpclient.ClientConnectionError):
+            await session.post(origin.url, data=stuck())
+        assert counts(session) == (0, 0)
+
+
+async def test_piece_of_wrong_type_is_refused(serve: Serve) -> None:
+    async def text() -> AsyncIterator[Any]:
+        yield "text"
+
+    async with serve(Peer.closed) as origin, httpclient.ClientSession() as session:
+        with pytest.raises(TypeError, match="must be bytes, not str"):
+            await session.post(origin.url, data=text())
+        assert counts(session) == (0, 0)
+
+
+async def test_switch_of_protocol_that_was_offered_ends_the_connection(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nnot HTTP")
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        headers = {"Connection": "Upgrade", "Upgrade": "x"}
+        async with session.get(origin.url, headers=headers) as resp:
+            assert resp.status == 101
+            assert await resp.read() == b""
+        assert counts(session) == (0, 0)
 
 
 async def test_error_in_upload_closes_connection(serve: Serve) -> None:

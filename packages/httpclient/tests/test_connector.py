@@ -355,6 +355,7 @@ async def test_server_that_closes_idle_connection_is_noticed(serve: Serve) -> No
 
 async def test_close_ends_everything(serve: Serve) -> None:
     closed = []
+    all_closed = anyio.Event()
 
     async def script(peer: Peer) -> None:
         if (await peer.head()).startswith(b"GET /idle"):
@@ -363,6 +364,8 @@ async def test_close_ends_everything(serve: Serve) -> None:
             await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
         await peer.closed()
         closed.append(peer.number)
+        if len(closed) == 3:
+            all_closed.set()
 
     async with serve(script) as origin:
         connector = httpclient.TCPConnector(limit=2)

@@ -39,7 +39,7 @@ MAX_JOINED: Final = 65536
 # No Accept-Encoding: a response in a coding that we cannot decode yet helps nobody.
 _AUTO_HEADERS: Final = (("Accept", "*/*"), ("User-Agent", SERVER_SOFTWARE))
 # Hosts whose lines a session keeps ready.
-_MAX_PRESETS: Final = 256
+_MAX_PRESETS: Final = 1024
 
 
 class RequestInfo(NamedTuple):
