@@ -8,6 +8,7 @@ or by a peer that resets; and a `flush` that was cancelled can be taken up again
 from __future__ import annotations
 
 import socket
+import ssl
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
@@ -55,7 +56,7 @@ class Pipe(ByteStream):
         self._socket = sock if isinstance(sock, socket.socket) else None
         self._unsent: deque[bytes | memoryview] = deque()
         self._error: OSError | None = None
-        self._torn = False
+        self.torn = False  # nobody knows where what was sent ends
         self.closed = False
         self.handshaking = False
         self.muted = False
@@ -104,6 +105,8 @@ class Pipe(ByteStream):
     async def flush(self) -> None:
         """Return once everything is sent; one task at a time."""
         await checkpoint_if_cancelled()
+        if self.torn:
+            raise anyio.BrokenResourceError
         self._send_now()
         if self._unsent:
             if self._link.reads_elsewhere():
@@ -121,13 +124,11 @@ class Pipe(ByteStream):
                 await anyio.wait_writable(self._socket)
                 self._send_now()
             return
-        if self._torn:
-            raise anyio.BrokenResourceError
         data = b"".join(self._unsent)
         self._unsent.clear()
-        self._torn = True  # if this is cancelled nobody knows how much of it has left
+        self.torn = True  # if this is cancelled
         await self._stream.send(data)
-        self._torn = False
+        self.torn = False
 
     async def _send_beside(self) -> None:
         """Read while the peer takes nothing: it may be doing the same as we."""
@@ -177,6 +178,16 @@ def socket_facts(sock: Any) -> dict[str, Any]:
     except OSError:
         pass  # reset before anybody asked
     return facts
+
+
+def tls_facts(ssl_object: ssl.SSLObject, context: ssl.SSLContext) -> dict[str, Any]:
+    """Return what `Link.info` tells of TLS."""
+    return {
+        "ssl_object": ssl_object,
+        "sslcontext": context,
+        "cipher": ssl_object.cipher(),
+        "peercert": ssl_object.getpeercert(),
+    }
 
 
 def os_error(exc: BaseException, text: str) -> OSError:

@@ -30,7 +30,7 @@ from anyio.streams.tls import TLSAttribute, TLSStream
 
 from ._errors import BusyError, LinkLostError
 from ._interfaces import Receiver
-from ._pipe import RECEIVE_SIZE, STREAM_ERRORS, Pipe, os_error, socket_facts
+from ._pipe import RECEIVE_SIZE, STREAM_ERRORS, Pipe, os_error, socket_facts, tls_facts
 
 # Bytes that a receiver may write back while nothing leaves, before reading stops: asyncio's
 # default high-water mark. Without it a peer that sends pings and reads nothing fills memory.
@@ -128,13 +128,7 @@ class StreamLink:
         if error is not None:
             raise error
         self._tls = True
-        ssl_object = stream.extra(TLSAttribute.ssl_object)
-        self._facts |= {
-            "ssl_object": ssl_object,
-            "sslcontext": context,
-            "cipher": ssl_object.cipher(),
-            "peercert": ssl_object.getpeercert(),
-        }
+        self._facts |= tls_facts(stream.extra(TLSAttribute.ssl_object), context)
 
     def start(self) -> None:
         """Show the link to its receiver."""
@@ -254,6 +248,8 @@ class StreamLink:
                 await self._finish()
             else:
                 await self.change()
+        if not self._pumped:
+            await self._close_all()  # `abort`, or an error, could not wait for it
 
     async def start_tls(
         self,
@@ -294,7 +290,7 @@ class StreamLink:
     async def _deliver(self) -> None:
         """Return once the receiver was called, whoever called it."""
         seen = self._deliveries
-        if self.needs_drain and not self._closing and not self._sending:
+        if self.needs_drain and not (self._closing or self._sending or self._pipe.torn):
             # A delivery ends this, too: the peer may have its answer ready before it has
             # taken all of the question.
             with anyio.CancelScope() as self._more_scope:
@@ -374,7 +370,7 @@ class StreamLink:
             if self._write_eof and not self._pipe.closed:
                 await self._stream.send_eof()
         except STREAM_ERRORS as exc:
-            if not self._pumped:
+            if not self._pumped and not self._pipe.torn:
                 await self._read_rest()
             self._break(exc)
             if not self._pumped:
