@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 import pytest
 import trustme
+from anyio.abc import SocketStream
 
 import httpcore_testing
 from httpcore_proto.aio import (
@@ -22,6 +23,7 @@ from httpcore_proto.aio import (
     current_runtime,
     memory_link_pair,
 )
+from httpcore_proto.aio._stream_link import StreamLink
 from httpcore_testing import CHECKS, Check, RecordingReceiver, check_half_close
 
 pytestmark = pytest.mark.anyio
@@ -106,6 +108,34 @@ async def test_stream_links_keep_the_contract_on_every_loop(check: Check) -> Non
     await check(partial(tcp_pair, make_runtime=AnyioRuntime))
 
 
+@asynccontextmanager
+async def pumped_pair(one: Receiver, other: Receiver) -> AsyncIterator[tuple[Link, Link]]:
+    """Two links that are both read by a task."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        connected = socket.create_connection(listening.getsockname())
+        accepted, _ = listening.accept()
+    links = [
+        StreamLink(await SocketStream.from_socket(sock), receiver, pumped=True)
+        for sock, receiver in ((connected, one), (accepted, other))
+    ]
+    async with anyio.create_task_group() as group:
+        for link in links:
+            link.start()
+            group.start_soon(link.pump)
+        # anyio's streams over asyncio hold reading back from the first receive on only.
+        await anyio.wait_all_tasks_blocked()
+        try:
+            yield links[0], links[1]
+        finally:
+            for link in links:
+                link.abort()
+
+
+@all_checks
+async def test_links_that_are_both_pumped_keep_the_contract(check: Check) -> None:
+    await check(pumped_pair)
+
+
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 async def test_stream_links_keep_the_contract_in_tls(
     check: Check, contexts: tuple[ssl.SSLContext, ssl.SSLContext]
@@ -186,9 +216,45 @@ class DrainsWhenLost(Broken):
             pass
 
 
+class NeverResumes(Broken):
+    def resume_reading(self) -> None:
+        pass
+
+
+class TellsTheEndTwice(Broken):
+    def resume_reading(self) -> None:
+        self._link._eof_told = False
+        self._link.resume_reading()
+
+
+class DropsWhatCloseShouldSend(Broken):
+    def close(self) -> None:
+        self._link.abort()
+
+
+class ForgetsTheDeadlineOfDrain(Broken):
+    async def more(self) -> None:
+        await self._link.more()
+        self._link.deadline = None
+
+    async def drain(self) -> None:
+        self._link.deadline = None
+        await self._link.drain()
+
+
+class NeverEndsMore(Broken):
+    async def more(self) -> None:
+        await anyio.sleep_forever()
+
+
 @pytest.mark.parametrize(
     ("broken", "check"),
     [
+        (NeverResumes, httpcore_testing.check_flow_control),
+        (TellsTheEndTwice, check_half_close),
+        (DropsWhatCloseShouldSend, httpcore_testing.check_close_sends),
+        (ForgetsTheDeadlineOfDrain, httpcore_testing.check_two_deadlines),
+        (NeverEndsMore, httpcore_testing.check_abort_ends_more),
         (LosesAByte, httpcore_testing.check_large_transfer),
         (LetsTwoWait, httpcore_testing.check_busy_more),
         (NeverPauses, httpcore_testing.check_pause),

@@ -211,10 +211,11 @@ async def check_flow_control(make_pair: MakePair) -> None:
     """A receiver that pauses at every delivery gets all of it, and no more than it asks for."""
     data = _PIECE * 64
     async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
-        group.start_soon(_send, one, data)
+        other.pauses = True
+        one.link.writelines([_PIECE] * 64)
+        group.start_soon(one.link.drain)
         while other.size < len(data):
             await other.link.more()
-            other.link.pause_reading()
             seen = other.size
             for _ in range(3):
                 await anyio.lowlevel.checkpoint()

@@ -22,6 +22,7 @@ class RecordingReceiver:
         lost: How often the loss was told.
         exc: What the loss was told with.
         discard: Count bytes instead of keeping them.
+        pauses: Pause reading at every delivery.
         breaches: What the link did wrong, in words.
     """
 
@@ -35,6 +36,7 @@ class RecordingReceiver:
         self.lost: int = 0
         self.exc: Exception | None = None
         self.discard: bool = discard
+        self.pauses: bool = False
         self.breaches: list[str] = []
         self._inside = False
 
@@ -71,6 +73,8 @@ class RecordingReceiver:
         self.size += len(data)
         if not self.discard:
             self.data += data
+        if self.pauses:
+            self.link.pause_reading()
 
     def eof_received(self) -> None:
         """Note the end."""
