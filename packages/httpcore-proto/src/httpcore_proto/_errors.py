@@ -12,6 +12,8 @@
           PayloadEncodingError              a body
             TransferEncodingError           chunked framing
             ContentLengthError              fewer bytes than announced
+            ContentEncodingError            content coding
+            MultipartError (ValueError)     multipart body
         UnexpectedData                      bytes that no request asked for
 
 The fault is in the name; facts are attributes, never text to be parsed.
@@ -109,6 +111,21 @@ class TransferEncodingError(PayloadEncodingError):
 
 class ContentLengthError(PayloadEncodingError):
     """The connection ended before the announced Content-Length."""
+
+
+class ContentEncodingError(PayloadEncodingError):
+    """A body does not fit its Content-Encoding, or that cannot be undone here.
+
+    `offset` is the position in the coded body. `status_hint` is 415 for a coding that is
+    unknown or whose codec is not installed (RFC 9110 section 15.5.16), 413 for a limit.
+    """
+
+
+class MultipartError(PayloadEncodingError, ValueError):
+    """A multipart body is malformed, cut, or over a limit of its parser.
+
+    Also a `ValueError`, as in aiohttp. `offset` is the position in the body.
+    """
 
 
 class UnexpectedData(RemoteProtocolError):
