@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 # The parser counts in 32 bits, and a head and a trailer section may have to fit at once.
 _LARGEST: Final = 2**30
+
+
+def check_bounds(record: Any, largest: int) -> None:
+    """Check that each field of a dataclass is None or 1 to `largest`.
+
+    Raises:
+        ValueError: One is not.
+    """
+    for field in fields(record):
+        value = getattr(record, field.name)
+        if value is not None and not 1 <= value <= largest:
+            raise ValueError(f"{field.name}={value!r}: expected 1 to {largest}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +51,7 @@ class Limits:
     max_chunk_extension_size: int = 16384
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if not 1 <= value <= _LARGEST:
-                raise ValueError(f"{field.name}={value!r}: expected 1 to {_LARGEST}")
+        check_bounds(self, _LARGEST)
 
 
 DEFAULT_LIMITS: Final = Limits()
