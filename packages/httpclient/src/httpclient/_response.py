@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-import codecs
-import functools
 import json as json_module
-import re
 from collections.abc import Awaitable, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final
 
 from multidict import CIMultiDictProxy
 from yarl import URL
 
-from httpcore_proto import Data, HttpVersion, InformationalResponse, RawHeaders, Response
+from httpcore_proto import (
+    ContentType,
+    Data,
+    HttpVersion,
+    InformationalResponse,
+    RawHeaders,
+    Response,
+    codec_for_charset,
+    parse_content_type,
+)
 from httpcore_proto.aio import EMPTY_PAYLOAD, StreamReader
 
 from ._connection import ClientHTTPConnection
@@ -25,44 +31,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from ._session import ClientSession
-
-_TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-_MEDIA_TYPE: Final = re.compile(rf"[ \t]*({_TOKEN}/{_TOKEN})(?=[ \t]*(?:;|$))")
-_PARAMETER: Final = re.compile(
-    rf"[ \t]*;[ \t]*({_TOKEN})=(?:\"((?:[^\"\\]|\\.)*)\"|({_TOKEN}))|[ \t]*;"
-)
-_JSON_TYPE: Final = re.compile(rf"application/(?:{_TOKEN}\+)?json")
-_OCTETS: Final = "application/octet-stream"
-# Codecs that are no charsets: slow with long input, or with effects nobody expects.
-_NO_CHARSETS: Final = frozenset({"idna", "punycode", "undefined"})
-
-
-@functools.lru_cache(maxsize=256)
-def _parse_content_type(value: str) -> tuple[str, str | None]:
-    """Return media type, in lower case, and charset."""
-    match = _MEDIA_TYPE.match(value)
-    if match is None:
-        return _OCTETS, None
-    media_type = match[1].lower()
-    end = match.end()
-    while (parameter := _PARAMETER.match(value, end)) is not None:
-        name, quoted, plain = parameter.groups()
-        if name is not None and name.lower() == "charset":
-            return media_type, plain or re.sub(r"\\(.)", r"\1", quoted)
-        end = parameter.end()
-    return media_type, None
-
-
-@functools.lru_cache(maxsize=64)
-def _codec_name(charset: str) -> str | None:
-    """Return Python's name of a charset; None if it has none."""
-    try:
-        name = codecs.lookup(charset).name
-        # Also refuses codecs that are not between text and bytes.
-        "".encode(name)
-    except (LookupError, ValueError):
-        return None
-    return None if name in _NO_CHARSETS or "escape" in name else name
 
 
 class Connection:
@@ -204,12 +172,12 @@ class ClientResponse:
     @property
     def content_type(self) -> str:
         """Media type in lower case; `application/octet-stream` if none or malformed."""
-        return _parse_content_type(self._head.headers.get("Content-Type", ""))[0]
+        return self._content_type.media_type
 
     @property
     def charset(self) -> str | None:
         """The charset parameter of Content-Type as the server wrote it."""
-        return _parse_content_type(self._head.headers.get("Content-Type", ""))[1]
+        return self._content_type.charset
 
     @property
     def content_length(self) -> int | None:
@@ -290,8 +258,8 @@ class ClientResponse:
         Raises:
             RuntimeError: The resolver needs the body, and it is not read yet.
         """
-        media_type, charset = _parse_content_type(self._head.headers.get("Content-Type", ""))
-        if charset is not None and (name := _codec_name(charset)) is not None:
+        media_type, charset = self._content_type.media_type, self._content_type.charset
+        if charset is not None and (name := codec_for_charset(charset)) is not None:
             return name
         # RFC 8259 section 8.1, and RFC 7483 section 3 for RDAP: always UTF-8.
         if media_type in ("application/json", "application/rdap"):
@@ -354,11 +322,13 @@ class ClientResponse:
         except RecursionError as exc:
             raise ValueError("JSON is nested too deeply") from exc
 
+    @property
+    def _content_type(self) -> ContentType:
+        return parse_content_type(self._head.headers.get("Content-Type", ""))
+
     def _is_of_type(self, expected: str) -> bool:
-        actual = self.content_type
-        return actual == expected or (
-            expected == "application/json" and _JSON_TYPE.fullmatch(actual) is not None
-        )
+        actual = self._content_type
+        return actual.media_type == expected or (expected == "application/json" and actual.is_json)
 
     # The end.
 

@@ -12,15 +12,19 @@ from multidict import CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
 import httpcore_proto
-from httpcore_proto import HttpVersion, HttpVersion11, RawHeaders
+from httpcore_proto import (
+    ContentType,
+    HttpVersion,
+    HttpVersion11,
+    RawHeaders,
+    parse_content_type,
+)
 from httpcore_proto.aio import EMPTY_PAYLOAD, StreamReader
 
 from ._exceptions import HTTPRequestEntityTooLarge
 from ._resources import Route, UrlMappingMatchInfo
 from ._response import Exchange
 
-# Without Content-Type a body is this (RFC 9110 section 8.3).
-_DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"
 _ENCODED_SLASH_OR_PERCENT: Final = re.compile("(%2[Ff]|%25)")
 _END_OF_AUTHORITY: Final = re.compile("[/?#]")
 
@@ -223,20 +227,17 @@ class BaseRequest(MutableMapping[str, Any]):
 
     @property
     def content_type(self) -> str:
-        """Media type in lower case without parameters."""
-        value = self.headers.get("Content-Type", _DEFAULT_CONTENT_TYPE)
-        media_type = value.partition(";")[0].strip(" \t").lower()
-        main, slash, sub = media_type.partition("/")
-        return media_type if main and slash and sub else _DEFAULT_CONTENT_TYPE
+        """Media type in lower case; `application/octet-stream` if none or malformed."""
+        return self._content_type.media_type
 
     @property
     def charset(self) -> str | None:
-        """The charset parameter of Content-Type, or None."""
-        for parameter in self.headers.get("Content-Type", "").split(";")[1:]:
-            name, _, value = parameter.partition("=")
-            if name.strip(" \t").lower() == "charset":
-                return value.strip(' \t"') or None
-        return None
+        """The charset parameter of Content-Type as the client wrote it, or None."""
+        return self._content_type.charset
+
+    @property
+    def _content_type(self) -> ContentType:
+        return parse_content_type(self.headers.get("Content-Type", ""))
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """Return a fact of the connection: peername, sockname, socket, ssl_object."""

@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from multidict import CIMultiDict
 
 import httpcore_proto
-from httpcore_proto import SERVER_SOFTWARE, HeaderBlock, HeadersLike
+from httpcore_proto import SERVER_SOFTWARE, HeaderBlock, HeadersLike, parse_content_type
 from httpcore_proto.aio import Link
 
 from ._preset import Presets
@@ -129,7 +129,7 @@ class StreamResponse(MutableMapping[str, Any]):
     @property
     def content_type(self) -> str:
         """Media type in lower case without parameters."""
-        return (self._full_content_type or _OCTET_STREAM).partition(";")[0].strip(" \t").lower()
+        return parse_content_type(self._full_content_type or "").media_type
 
     @property
     def _full_content_type(self) -> str | None:
@@ -309,8 +309,7 @@ class Response(StreamResponse):
         """The body decoded by its charset, or None without one."""
         if self._body is None:
             return None
-        value = self._full_content_type or ""
-        charset = value.lower().partition("charset=")[2].partition(";")[0].strip(' "')
+        charset = parse_content_type(self._full_content_type or "").charset
         return self._body.decode(charset or _DEFAULT_CHARSET)
 
     def tell_length(self) -> None:
