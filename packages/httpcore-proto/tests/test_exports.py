@@ -11,11 +11,21 @@ import httpcore_proto
 SOURCE = Path(httpcore_proto.__file__)
 # Aliases and constants cannot carry a docstring.
 PLAIN = {
+    "END_OF_MULTIPART",
+    "END_OF_PART",
+    "MAX_COOKIES",
+    "MAX_COOKIE_ATTRIBUTES",
+    "MAX_COOKIE_ATTRIBUTE_SIZE",
+    "MAX_COOKIE_SIZE",
+    "MultipartEvent",
+    "SameSite",
     "Event",
     "HeadersLike",
     "HttpVersion10",
     "HttpVersion11",
     "LLHTTP_VERSION",
+    "MAX_ACCEPT_ITEMS",
+    "MAX_RANGES",
     "NEED_DATA",
     "NoEvent",
     "PAUSED",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 import socket
 import threading
@@ -9,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
+
+import httpcore_proto
 
 README = Path(__file__).parent.parent / "README.md"
 
@@ -79,3 +83,28 @@ def test_server_asks_for_an_expected_body(peer: socket.socket) -> None:
     assert peer.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
     peer.sendall(b"hi")
     assert rest(peer).endswith(b"\r\n\r\nPOST /\nhi")
+
+
+def test_bodies_decode_and_parse() -> None:
+    decoded_size = programs()[2]["decoded_size"]
+    packed = gzip.compress(bytes(200_000))
+    pieces = [packed[at : at + 100] for at in range(0, len(packed), 100)]
+    assert decoded_size("gzip", pieces) == 200_000
+    with pytest.raises(httpcore_proto.ContentEncodingError):
+        decoded_size("gzip", pieces[:-1])
+
+    form_sizes = programs()[3]["form_sizes"]
+    head = b'Content-Disposition: form-data; name="%s"'
+    body = b"--b\r\n%s\r\n\r\n12345\r\n--b\r\n%s\r\n\r\n\r\n--b--\r\n" % (head % b"x", head % b"y")
+    assert form_sizes("b", [body]) == {"x": 5, "y": 0}
+    with pytest.raises(httpcore_proto.MultipartError):
+        form_sizes("b", [body[:-4]])
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_form_goes_round(backend: str) -> None:
+    round_trip = programs()[4]["round_trip"]
+    assert anyio.run(round_trip, backend=backend) == [
+        ("user", None, b"anna"),
+        ("photo", "anna.png", b"\x89PNG"),
+    ]

@@ -9,7 +9,67 @@ part that does, and needs the extra `aio`.
 from __future__ import annotations
 
 from . import hdrs
+from ._accept import (
+    MAX_ACCEPT_ITEMS,
+    AcceptItem,
+    choose_coding,
+    choose_media_type,
+    is_identity_acceptable,
+    parse_accept,
+)
+from ._auth import (
+    Challenge,
+    encode_basic_auth,
+    encode_bearer,
+    parse_auth_info,
+    parse_basic_auth,
+    parse_bearer,
+    parse_challenges,
+    parse_credentials,
+)
+from ._chain_map import ChainMapProxy
 from ._client import ClientConnection
+from ._codecs import ZLibBackend, set_zlib_backend, supported_codings, zlib_backend
+from ._codings import (
+    CodingLimits,
+    ContentDecoder,
+    ContentEncoder,
+    decode_body,
+    encode_body,
+    parse_codings,
+)
+from ._content_disposition import (
+    BadContentDispositionHeader,
+    BadContentDispositionParam,
+    content_disposition_filename,
+    content_disposition_header,
+    form_data_disposition,
+    parse_content_disposition,
+)
+from ._content_type import ContentType, codec_for_charset, parse_content_type
+from ._cookies import (
+    MAX_COOKIE_ATTRIBUTE_SIZE,
+    MAX_COOKIE_ATTRIBUTES,
+    MAX_COOKIE_SIZE,
+    MAX_COOKIES,
+    SameSite,
+    SetCookie,
+    format_cookie_header,
+    parse_cookie_header,
+    parse_set_cookie,
+    parse_set_cookie_headers,
+    quote_cookie,
+    split_cookie_header,
+    unquote_cookie,
+)
+from ._digest import (
+    DigestChallenge,
+    digest_authorization,
+    digest_ha1,
+    digest_response,
+    verify_digest,
+    verify_rspauth,
+)
 from ._errors import (
     BadHttpMessage,
     BadHttpMethod,
@@ -27,6 +87,7 @@ from ._errors import (
     TransferEncodingError,
     UnexpectedData,
 )
+from ._etag import ETag, parse_etags, parse_if_range, strong_match, weak_match
 from ._events import (
     NEED_DATA,
     PAUSED,
@@ -42,30 +103,78 @@ from ._events import (
     Request,
     Response,
 )
+from ._ext_value import decode_ext_value, encode_ext_value
 from ._fields import HeaderBlock, HeadersLike
+from ._forwarded import parse_forwarded
 from ._http import RESPONSES, SERVER_SOFTWARE, HttpVersion, HttpVersion10, HttpVersion11
+from ._http_date import format_http_date, parse_cookie_date, parse_http_date
 from ._limits import Limits
+from ._link_header import Link, parse_links
+from ._multipart import (
+    END_OF_MULTIPART,
+    END_OF_PART,
+    MultipartEnd,
+    MultipartEvent,
+    MultipartLimits,
+    MultipartParser,
+    Part,
+    check_boundary,
+    encode_closing,
+    encode_part_head,
+    new_boundary,
+)
 from ._parser import LLHTTP_VERSION
+from ._ranges import (
+    MAX_RANGES,
+    ByteRange,
+    ContentRange,
+    parse_content_range,
+    parse_range,
+    parse_range_slice,
+)
 from ._server import ServerConnection
+from ._sse import EventStreamParser, ServerSentEvent, encode_event
 from ._states import State
 from ._version import __version__
 
 __all__ = [
+    "END_OF_MULTIPART",
+    "END_OF_PART",
     "LLHTTP_VERSION",
+    "MAX_ACCEPT_ITEMS",
+    "MAX_COOKIES",
+    "MAX_COOKIE_ATTRIBUTES",
+    "MAX_COOKIE_ATTRIBUTE_SIZE",
+    "MAX_COOKIE_SIZE",
+    "MAX_RANGES",
     "NEED_DATA",
     "PAUSED",
     "RESPONSES",
     "SERVER_SOFTWARE",
+    "AcceptItem",
+    "BadContentDispositionHeader",
+    "BadContentDispositionParam",
     "BadHttpMessage",
     "BadHttpMethod",
     "BadStatusLine",
+    "ByteRange",
+    "ChainMapProxy",
+    "Challenge",
     "ClientConnection",
+    "CodingLimits",
     "ConnectionClosed",
+    "ContentDecoder",
+    "ContentEncoder",
     "ContentEncodingError",
     "ContentLengthError",
+    "ContentRange",
+    "ContentType",
     "Data",
+    "DigestChallenge",
+    "ETag",
     "EndOfMessage",
     "Event",
+    "EventStreamParser",
     "HeaderBlock",
     "HeadersLike",
     "HttpVersion",
@@ -76,10 +185,16 @@ __all__ = [
     "InvalidURLError",
     "Limits",
     "LineTooLong",
+    "Link",
     "LocalProtocolError",
+    "MultipartEnd",
     "MultipartError",
+    "MultipartEvent",
+    "MultipartLimits",
+    "MultipartParser",
     "NeedData",
     "NoEvent",
+    "Part",
     "Paused",
     "PayloadEncodingError",
     "ProtocolError",
@@ -87,10 +202,68 @@ __all__ = [
     "RemoteProtocolError",
     "Request",
     "Response",
+    "SameSite",
     "ServerConnection",
+    "ServerSentEvent",
+    "SetCookie",
     "State",
     "TransferEncodingError",
     "UnexpectedData",
+    "ZLibBackend",
     "__version__",
+    "check_boundary",
+    "choose_coding",
+    "choose_media_type",
+    "codec_for_charset",
+    "content_disposition_filename",
+    "content_disposition_header",
+    "decode_body",
+    "decode_ext_value",
+    "digest_authorization",
+    "digest_ha1",
+    "digest_response",
+    "encode_basic_auth",
+    "encode_bearer",
+    "encode_body",
+    "encode_closing",
+    "encode_event",
+    "encode_ext_value",
+    "encode_part_head",
+    "form_data_disposition",
+    "format_cookie_header",
+    "format_http_date",
     "hdrs",
+    "is_identity_acceptable",
+    "new_boundary",
+    "parse_accept",
+    "parse_auth_info",
+    "parse_basic_auth",
+    "parse_bearer",
+    "parse_challenges",
+    "parse_codings",
+    "parse_content_disposition",
+    "parse_content_range",
+    "parse_content_type",
+    "parse_cookie_date",
+    "parse_cookie_header",
+    "parse_credentials",
+    "parse_etags",
+    "parse_forwarded",
+    "parse_http_date",
+    "parse_if_range",
+    "parse_links",
+    "parse_range",
+    "parse_range_slice",
+    "parse_set_cookie",
+    "parse_set_cookie_headers",
+    "quote_cookie",
+    "set_zlib_backend",
+    "split_cookie_header",
+    "strong_match",
+    "supported_codings",
+    "unquote_cookie",
+    "verify_digest",
+    "verify_rspauth",
+    "weak_match",
+    "zlib_backend",
 ]

@@ -18,6 +18,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Final, Literal, NoReturn, TypeAlias
 
@@ -56,7 +57,9 @@ class MultipartLimits:
             and a thousand parts may come.
         max_part_size: Body of one part; None for no bound, since whoever reads the parts
             knows.
-        max_size: Everything, preamble and epilogue included; None for no bound.
+        max_size: Everything up to the closing delimiter, preamble included; None for no
+            bound. What is within it is read before more is refused, so it makes no
+            difference in which pieces a body comes.
 
     Raises:
         ValueError: A bound is out of range.
@@ -156,6 +159,7 @@ class MultipartParser:
         "_delimiter",
         "_eof",
         "_error",
+        "_excess",
         "_limits",
         "_max_part_size",
         "_max_size",
@@ -178,6 +182,7 @@ class MultipartParser:
         self._position = 0
         self._searched = 0  # up to where the end of a head was looked for
         self._received = 0
+        self._excess = 0  # bytes beyond max_size, which are not looked at
         self._parts = 0
         self._part_size = 0
         self._eof = False
@@ -185,9 +190,15 @@ class MultipartParser:
 
     def receive_data(self, data: bytes) -> None:
         """Take bytes; immutable, and the parser's to keep. Take the events before more."""
-        self._received += len(data)
         if self._state is not _BODY and self._state in _DEAF:
-            return  # counted, not kept
+            return
+        self._received += len(data)
+        if self._received > self._max_size:
+            excess = self._received - self._max_size
+            data = data[: len(data) - excess]
+            self._received = self._max_size
+            self._excess += excess
+            self._eof = True
         if self._position == len(self._buffer):
             self._buffer = data
             self._searched = 0
@@ -195,8 +206,6 @@ class MultipartParser:
             self._buffer = self._buffer[self._position :] + data
             self._searched -= self._position
         self._position = 0
-        if self._received > self._max_size:
-            self._set_error(self._excess("max_size", "body", self._received, self._max_size))
 
     def receive_eof(self) -> None:
         """Take the end of the body."""
@@ -210,13 +219,13 @@ class MultipartParser:
                 `max_part_size` or `max_size`.
             LineTooLong: A part head, or the padding behind a delimiter, is over its limit.
 
-        After an error the parser holds nothing, and raises the same again.
+        After an error the parser holds nothing, and raises one like it again.
         """
         state = self._state
         if state is _BODY:
             return self._next_of_body()
         if self._error is not None:
-            raise self._error
+            raise copy(self._error)
         if state is _State.HEAD:
             return self._next_of_head()
         if state is _State.EPILOGUE:
@@ -238,12 +247,13 @@ class MultipartParser:
         end = padded.end()  # type: ignore[union-attr]  # matches emptiness
         allowed = self._limits.max_field_size
         if end - self._position > allowed:
-            self._over("max_field_size", "padding", end - self._position, allowed)
+            position = self._position + allowed
+            self._over("max_field_size", "padding", end - self._position, allowed, position)
         follows = buffer[end : end + 2]
         if follows == _CRLF:
             self._parts += 1
             if self._parts > self._limits.max_parts:
-                self._over("max_parts", "parts", self._parts, self._limits.max_parts)
+                self._over("max_parts", "parts", self._parts, self._limits.max_parts, end)
             # The head is looked for with the line end before it: then one without a line
             # ends like all others.
             self._position = self._searched = end
@@ -259,31 +269,40 @@ class MultipartParser:
         return self._need_data()
 
     def _next_of_head(self) -> MultipartEvent:
-        buffer, start = self._buffer, self._position
-        limits = self._limits
-        end = buffer.find(_END_OF_HEAD, self._searched)
-        size = (end if end >= 0 else len(buffer)) - start - len(_CRLF)
-        if size > limits.max_head_size:
-            self._over("max_head_size", "part head", size, limits.max_head_size)
-        if end < 0:
-            # What is there of the end is found with what follows it.
-            self._searched = max(start, len(buffer) - len(_END_OF_HEAD) + 1)
+        buffer, limits = self._buffer, self._limits
+        start = self._position + len(_CRLF)
+        found = buffer.find(_END_OF_HEAD, self._searched)
+        # The last bytes may be the beginning of that, and are none of the head's then.
+        end = found if found >= 0 else len(buffer) - len(_END_OF_HEAD) + 1
+        size, allowed = end - start, limits.max_head_size
+        if size > allowed:
+            self._over("max_head_size", "part head", size, allowed, start + allowed)
+        if found < 0:
+            self._searched = max(self._position, end)
             return self._need_data()
         fields: list[tuple[bytes, bytes]] = []
         if size > 0:
-            lines = buffer[start + len(_CRLF) : end].split(_CRLF)
-            if len(lines) > limits.max_part_headers:
-                self._over("max_part_headers", "part headers", len(lines), limits.max_part_headers)
+            delimiter = buffer.find(self._delimiter, self._position, end)
+            if delimiter >= 0:
+                position = delimiter + len(_CRLF)
+                self._fail("multipart-delimiter", "delimiter in the head of a part", position)
+            lines = buffer[start:end].split(_CRLF)
+            count, allowed = len(lines), limits.max_part_headers
+            if count > allowed:
+                self._over("max_part_headers", "part headers", count, allowed, start)
+            allowed = limits.max_field_size
             for line in lines:
-                if len(line) > limits.max_field_size:
-                    self._over("max_field_size", "part header", len(line), limits.max_field_size)
+                size = len(line)
+                if size > allowed:
+                    self._over("max_field_size", "part header", size, allowed, start + allowed)
                 match = _FIELD.fullmatch(line)
                 if match is None:
                     self._fail("multipart-header", "malformed header line in a part", start)
                 fields.append((match[1], match[2].rstrip(b" \t")))
+                start += size + len(_CRLF)
         # The empty line's CRLF may be that of a delimiter: a part without a body has no more
         # (RFC 2046 section 5.1.1, body-part).
-        self._position = end + len(_CRLF)
+        self._position = found + len(_CRLF)
         self._part_size = -len(_CRLF)
         self._state = _State.BODY
         return Part(tuple(fields))
@@ -302,7 +321,9 @@ class MultipartParser:
         if end > start:
             self._part_size += end - start
             if self._part_size > self._max_part_size:
-                self._over("max_part_size", "part", self._part_size, self._max_part_size)
+                allowed = self._max_part_size
+                position = end - (self._part_size - allowed)
+                self._over("max_part_size", "part", self._part_size, allowed, position)
             return buffer if end - start == size else buffer[start:end]
         if found < 0:
             return self._need_data()
@@ -324,24 +345,20 @@ class MultipartParser:
         self, rule: str = "multipart-truncated", what: str = "no closing delimiter"
     ) -> Literal[NeedData.NEED_DATA]:
         if self._eof:
+            if self._excess:
+                size = self._received + self._excess
+                self._over("max_size", "body", size, self._max_size, len(self._buffer))
             self._fail(rule, f"the multipart body ended: {what}", len(self._buffer))
         return NEED_DATA
 
     def _fail(self, rule: str, message: str, position: int) -> NoReturn:
         offset = self._received - len(self._buffer) + position
-        error = MultipartError(f"{message}, at byte {offset}", rule=rule, offset=offset)
-        self._set_error(error)
-        raise error
+        self._stop(MultipartError(f"{message}, at byte {offset}", rule=rule, offset=offset))
 
-    def _over(self, limit: str, what: str, value: int, allowed: int) -> NoReturn:
-        error = self._excess(limit, what, value, allowed)
-        self._set_error(error)
-        raise error
-
-    def _excess(self, limit: str, what: str, value: int, allowed: int) -> BadHttpMessage:
+    def _over(self, limit: str, what: str, value: int, allowed: int, position: int) -> NoReturn:
         cls = LineTooLong if limit in _LIMITS_OF_HEADS else MultipartError
-        offset = self._received - len(self._buffer) + self._position
-        return cls(
+        offset = self._received - len(self._buffer) + position
+        error = cls(
             f"multipart {what}: {value} with {limit}={allowed}, at byte {offset}",
             rule="multipart-limit",
             status_hint=413,
@@ -350,12 +367,15 @@ class MultipartParser:
             value=value,
             allowed=allowed,
         )
+        self._stop(error)
 
-    def _set_error(self, error: BadHttpMessage) -> None:
+    def _stop(self, error: BadHttpMessage) -> NoReturn:
         self._error = error
         self._state = _State.ERROR
         self._buffer = b""
         self._position = 0
+        # What is raised gets a traceback, whose frames hold the piece; what is kept must not.
+        raise copy(error)
 
 
 def new_boundary() -> str:

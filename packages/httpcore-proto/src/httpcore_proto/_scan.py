@@ -12,11 +12,12 @@ from typing import Final
 
 #: RFC 9110 section 5.6.2.
 TOKEN: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]++"
+# RFC 9110 section 5.6.4: no control but HTAB, in qdtext as in quoted-pair.
+_QDTEXT: Final = r"[^\"\\\x00-\x08\x0a-\x1f\x7f]"
+_QUOTED_PAIR: Final = r"\\[^\x00-\x08\x0a-\x1f\x7f]"
 #: RFC 9110 section 5.6.4, what is between the quotes. Characters above ASCII count as
-#: obs-text; controls other than HTAB are in neither qdtext nor quoted-pair.
-QUOTED: Final = (
-    r"[^\"\\\x00-\x08\x0a-\x1f\x7f]*+(?:\\[^\x00-\x08\x0a-\x1f\x7f][^\"\\\x00-\x08\x0a-\x1f\x7f]*+)*+"
-)
+#: obs-text.
+QUOTED: Final = rf"{_QDTEXT}*+(?:{_QUOTED_PAIR}{_QDTEXT}*+)*+"
 #: RFC 9110 section 5.6.3: optional whitespace.
 OWS: Final = r"[ \t]*+"
 

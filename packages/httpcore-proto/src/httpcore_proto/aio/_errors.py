@@ -11,6 +11,10 @@ class LinkLostError(ConnectionResetError):
     """The link to the peer is lost or closed, and what was to be sent is not sent."""
 
 
+class EofStream(Exception):
+    """A queue ended, and everything in it was read."""
+
+
 class IncompleteReadError(EOFError):
     """A body ended before the bytes that were asked for.
 

@@ -42,10 +42,12 @@ class StreamReader:
     Args:
         source: Where more comes from; None for a body that is complete as it is.
         limit: Low-water mark in bytes; the high-water mark is twice that.
+        coded: The body in its content codings, if this is what it decodes to.
     """
 
     __slots__ = (
         "_chunk_ends",
+        "_coded",
         "_eof",
         "_eof_callbacks",
         "_exception",
@@ -60,8 +62,15 @@ class StreamReader:
         "total_bytes",
     )
 
-    def __init__(self, source: Source | None, limit: int = DEFAULT_LIMIT) -> None:
+    def __init__(
+        self,
+        source: Source | None,
+        limit: int = DEFAULT_LIMIT,
+        *,
+        coded: StreamReader | None = None,
+    ) -> None:
         self._source = source
+        self._coded = coded
         self._set_marks(limit)
         self._pieces: deque[bytes] = deque()
         self._offset = 0  # into the first piece
@@ -123,6 +132,16 @@ class StreamReader:
 
     # For the user.
 
+    @property
+    def total_raw_bytes(self) -> int:
+        """Bytes received so far, content codings not undone; as of `total_bytes` if none is."""
+        return self.total_bytes if self._coded is None else self._coded.total_bytes
+
+    @property
+    def total_compressed_bytes(self) -> int | None:
+        """Bytes received so far of a body in content codings; None of any other."""
+        return None if self._coded is None else self._coded.total_bytes
+
     def exception(self) -> BaseException | None:
         """The error that ended the body, if one did."""
         return self._exception
@@ -157,7 +176,13 @@ class StreamReader:
             self._set_marks(size)
 
     async def wait_eof(self) -> None:
-        """Wait until the end was received; somebody has to read meanwhile."""
+        """Wait until the end was received; somebody has to read meanwhile.
+
+        In content codings that is the end of the coded body, decoded or not.
+        """
+        if self._coded is not None:
+            await self._coded.wait_eof()
+            return
         while not self._eof:
             await self._more()
 
