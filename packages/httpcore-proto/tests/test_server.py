@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from httpcore_proto import (
@@ -540,3 +542,30 @@ def test_received_response_without_a_reason_stays_without() -> None:
     response = client.next_event()
     assert isinstance(response, Response)
     assert serving(GET).send(response).startswith(b"HTTP/1.1 404 \r\n")
+
+
+@pytest.mark.parametrize(
+    ("request_line", "headers", "passes"),
+    [
+        ("GET / HTTP/1.1", {"Content-Length": "5"}, True),
+        ("GET / HTTP/1.0", {}, True),
+        ("GET / HTTP/1.1", {}, False),
+        ("HEAD / HTTP/1.1", {"Content-Length": "5"}, False),
+    ],
+)
+def test_bytes_written_elsewhere_are_counted(
+    request_line: str, headers: dict[str, str], passes: bool
+) -> None:
+    conn = ServerConnection()
+    with pytest.raises(LocalProtocolError, match="IDLE"):
+        conn.pass_body(1)
+    conn.receive_data(f"{request_line}\r\nHost: a\r\n\r\n".encode())
+    assert isinstance(conn.next_event(), Request)
+    conn.send(Response(status=200, headers=headers))
+    assert conn.pass_body(2) is passes
+    if headers:
+        rest = 3 if passes else 0
+        with pytest.raises(LocalProtocolError, match="leaves 3") if rest else nullcontext():
+            conn.pass_body(4)
+        assert conn.send(Data(b"x" * 3)) == b"x" * rest
+    conn.send(EndOfMessage())

@@ -255,6 +255,31 @@ class Connection(ConnectionState):
             return self._encode_end(event)
         return b""
 
+    def pass_body(self, count: int) -> bool:
+        """Count bytes of the body that the caller writes by itself, such as with sendfile.
+
+        Args:
+            count: How many; all of them must be written, before anything else is.
+
+        Returns:
+            Whether they may go out as they are. If not (the body is in chunks, or there is
+            none), nothing was counted, and they have to pass through `send`.
+
+        Raises:
+            LocalProtocolError: No body is being sent, or it has no room for as many.
+        """
+        if self.our_state is not SEND_BODY:
+            raise LocalProtocolError(f"pass_body() while our_state is {self.our_state.name}")
+        sending = self._sending
+        if sending >= 0:
+            if count > sending:
+                raise LocalProtocolError(
+                    f"body too long: {count} more bytes, Content-Length leaves {sending}"
+                )
+            self._sending = sending - count
+            return True
+        return sending == UNTIL_CLOSE
+
     def _encode_data(self, data: bytes) -> bytes:
         sending = self._sending
         if sending >= 0:

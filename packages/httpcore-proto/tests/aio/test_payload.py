@@ -332,9 +332,12 @@ async def test_limits_within_limits() -> None:
     class Outer(OfUser):
         async def write(self, writer: AbstractStreamWriter) -> None:
             await OfUser([b"abcdef"]).write_with_length(writer, self._value)
+            went_on.append(self._value)
             await writer.write(b"+")
 
+    went_on: list[int] = []
     assert await written(Outer(4), 2) == b"ab"
+    assert went_on == []
     assert await written(Outer(2), 4) == b"ab+"
     assert await written(Outer(3), 3) == b"abc"
 

@@ -539,8 +539,10 @@ async def test_only_regular_files_are_opened(make: Callable[[Path], None], tmp_p
     assert replaced.size == 1
     regular.unlink()
     make(regular)
+    before = open_descriptors(regular)
     with pytest.raises(OSError, match="only a regular file"):
         await written(replaced)
+    assert open_descriptors(regular) == before
 
 
 def open_descriptors(path: Path) -> int:

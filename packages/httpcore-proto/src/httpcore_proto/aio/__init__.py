@@ -18,6 +18,7 @@ from ._compression import (
 )
 from ._data_queue import DataQueue
 from ._decoding import AsyncDecoder, decode_stream
+from ._encoding import AsyncEncoder
 from ._errors import BusyError, EofStream, IncompleteReadError, LinkLostError
 from ._form_data import FormData
 from ._interfaces import Link, Listener, Receiver, Runtime, Task, Waiter
@@ -61,6 +62,7 @@ __all__ = [
     "AbstractStreamWriter",
     "AnyioRuntime",
     "AsyncDecoder",
+    "AsyncEncoder",
     "AsyncIterablePayload",
     "AsyncioRuntime",
     "BodyPartReader",

@@ -23,7 +23,7 @@ MAX_SYNC_CHUNK_SIZE: Final = 4096
 Args = TypeVarTuple("Args")
 
 
-class _Worker:
+class Worker:
     """Does one thing at a time, in a worker thread or on the spot, and loses no result."""
 
     __slots__ = ("_busy", "_job", "_max_sync_chunk_size")
@@ -61,7 +61,7 @@ class _Worker:
         return result
 
 
-class ZLibCompressor(_Worker):
+class ZLibCompressor(Worker):
     """Compresses to gzip, zlib or raw deflate with the module of `set_zlib_backend`.
 
     What aiohttp calls `executor` is not here: the threads are anyio's. A call that is
@@ -151,7 +151,7 @@ _STEP: Final = 2**20
 _LIMITS: Final = CodingLimits(max_ratio=None)
 
 
-class _Decompressor(_Worker):
+class _Decompressor(Worker):
     """What the three have in common."""
 
     __slots__ = ("_decoder",)

@@ -160,10 +160,7 @@ class FormData:
         for field in self._fields[len(writer) :]:
             try:
                 part = get_payload(
-                    field.value,
-                    content_type=field.content_type,
-                    encoding=self._charset,
-                    disposition=None,
+                    field.value, content_type=field.content_type, encoding=self._charset
                 )
             except PayloadLookupError as exc:
                 raise TypeError(

@@ -20,6 +20,8 @@ from ._payload_types import BytesPayload, JsonPayload, StringPayload
 _CRLF: Final = b"\r\n"
 # Larger pieces are coded in a worker thread; aiohttp's number.
 _MAX_SYNC: Final = 1024
+# Coded at once, so that a large body is not in memory three times. As much as a file's piece.
+_BLOCK: Final = 2**18
 _PLAIN_TRANSFER: Final = frozenset({"", "binary", "8bit", "7bit"})
 
 
@@ -99,12 +101,14 @@ class _CodedWriter:
         self._coders = coders
 
     async def write(self, chunk: bytes) -> None:
-        if len(chunk) > _MAX_SYNC:
-            coded = await to_thread.run_sync(self._encode, chunk)
-        else:
-            coded = self._encode(chunk)
-        if coded:
-            await self._writer.write(coded)
+        for start in range(0, len(chunk), _BLOCK):
+            piece = chunk[start : start + _BLOCK]
+            if len(piece) > _MAX_SYNC:
+                coded = await to_thread.run_sync(self._encode, piece)
+            else:
+                coded = self._encode(piece)
+            if coded:
+                await self._writer.write(coded)
 
     async def finish(self) -> None:
         """Write what the coders still have."""
