@@ -562,6 +562,7 @@ def test_bytes_written_elsewhere_are_counted(
     conn.receive_data(f"{request_line}\r\nHost: a\r\n\r\n".encode())
     assert isinstance(conn.next_event(), Request)
     conn.send(Response(status=200, headers=headers))
+    assert conn.sends_body is not request_line.startswith("HEAD")
     assert conn.pass_body(2) is passes
     if headers:
         rest = 3 if passes else 0

@@ -255,6 +255,15 @@ class Connection(ConnectionState):
             return self._encode_end(event)
         return b""
 
+    @property
+    def sends_body(self) -> bool:
+        """Whether the message whose head was sent has a body on the wire.
+
+        That to HEAD has none, nor those with 204 and 304 (RFC 9112 section 6.3): what is
+        sent as their body stays here.
+        """
+        return self._sending != NO_BODY
+
     def pass_body(self, count: int) -> bool:
         """Count bytes of the body that the caller writes by itself, such as with sendfile.
 

@@ -34,7 +34,6 @@ _NAME: Final = re.compile(r"[!#$%&'+\-.^_`|~0-9A-Za-z]++(\*(?:0|[1-9][0-9]?+)(?!
 # Browsers put Windows paths and names with backslashes in as they are, so a backslash
 # escapes only what must be escaped (RFC 2616 would let it escape any character).
 _PAIR: Final = re.compile(r"\\([\"\\])")
-_TO_ESCAPE: Final = re.compile(r"([\"\\])")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 _PRINTABLE: Final = re.compile(r"[\x20-\x7e]*")
 # RFC 8187 section 3.2.1: mime-charset.
@@ -186,7 +185,8 @@ def content_disposition_header(
 
     With `quote_fields`, `filename` is percent-encoded as a whole, which keeps every name
     ASCII, and which no receiver has to decode; other values become a quoted-string if they
-    are printable ASCII, else an extended value under `name*` (RFC 8187). Without, values
+    are printable ASCII or `disptype` is `form-data`, else an extended value under `name*`
+    (RFC 8187), which a form must not have (RFC 7578 section 4.2). Without, values
     become quoted-strings as they are. A name with an asterisk at its end gets an extended
     value in both modes, as RFC 6266 appendix D recommends for `filename*`.
 
@@ -206,6 +206,8 @@ def content_disposition_header(
         raise ValueError(f"disposition type {disptype[:_SHOWN]!r} is not a token")
     if _CHARSET.fullmatch(_charset) is None:
         raise ValueError(f"charset {_charset[:_SHOWN]!r} is not a name of letters and digits")
+    # RFC 7578 section 4.2: parts of a form have no extended values.
+    is_form = disptype.lower() == "form-data"
     written: dict[str, str] = {}
     for name, value in (params or {}).items():
         base = name.removesuffix("*")
@@ -215,12 +217,12 @@ def content_disposition_header(
             form = _extended(value, _charset)
         elif quote_fields and name.lower() == "filename":
             form = f'"{_percent_encoded(value, _charset)}"'
-        elif quote_fields and _PRINTABLE.fullmatch(value) is None:
+        elif quote_fields and not is_form and _PRINTABLE.fullmatch(value) is None:
             name = f"{base}*"
             form = _extended(value, _charset)
         else:
             _check(_CONTROL.search(value), value)
-            escaped = _TO_ESCAPE.sub(r"\\\1", value)
+            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
             form = f'"{escaped}"'
         if name.lower() in written:
             raise ValueError(f"parameter {name[:_SHOWN]!r} is there twice")

@@ -41,7 +41,6 @@ _QOPS: Final = ("auth-int", "auth")
 # RFC 7616 section 3.4: nc-value = 8LHEX.
 _NC: Final = re.compile(r"[0-9a-f]{8}")
 _MAX_NC: Final = 0xFFFFFFFF
-_TO_ESCAPE: Final = re.compile(r"([\"\\])")
 
 
 def _find_algorithm(algorithm: str) -> tuple[str, bool] | None:
@@ -214,7 +213,7 @@ def digest_response(
 
 
 def _quoted(name: str, value: str) -> str:
-    escaped = _TO_ESCAPE.sub(r"\\\1", check_text(value, name))
+    escaped = check_text(value, name).replace("\\", "\\\\").replace('"', '\\"')
     return f'{name}="{escaped}"'
 
 

@@ -23,7 +23,6 @@ OWS: Final = r"[ \t]*+"
 
 _TOKEN_ONLY: Final = re.compile(TOKEN)
 _PAIR: Final = re.compile(r"\\(.)", re.DOTALL)
-_TO_ESCAPE: Final = re.compile(r"([\"\\])")
 # RFC 9110 section 5.6.6: an empty parameter is allowed, whitespace around "=" is not.
 _PARAMETER: Final = re.compile(rf"{OWS};{OWS}(?:({TOKEN})=(?:({TOKEN})|\"({QUOTED})\"))?")
 # The closing quote is optional: to go back and read the quote as a character would be
@@ -41,7 +40,8 @@ def quote(text: str) -> str:
     """Return `text` as it is if it is a token, else as a quoted-string."""
     if _TOKEN_ONLY.fullmatch(text) is not None:
         return text
-    return '"' + _TO_ESCAPE.sub(r"\\\1", text) + '"'
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def scan_parameters(text: str, start: int) -> tuple[list[tuple[str, str]], int]:

@@ -15,10 +15,12 @@ from httpcore_proto.aio import (
     PAYLOAD_REGISTRY,
     AbstractStreamWriter,
     AsyncIterablePayload,
+    BodyPartReaderPayload,
     BytesIOPayload,
     BytesPayload,
     JsonBytesPayload,
     JsonPayload,
+    MultipartReader,
     Order,
     Payload,
     PayloadConsumedError,
@@ -259,14 +261,16 @@ def test_headers_are_a_copy_and_keep_repeated_names() -> None:
 
 def test_disposition() -> None:
     payload = BytesPayload(b"")
-    payload.set_content_disposition("form-data", name="ä", filename="b c")
+    payload.set_content_disposition("attachment", name="ä", filename="b c")
     assert payload.headers["Content-Disposition"] == (
-        "form-data; name*=utf-8''%C3%A4; filename=\"b%20c\""
+        "attachment; name*=utf-8''%C3%A4; filename=\"b%20c\""
     )
-    payload.set_content_disposition("form-data", quote_fields=False, name="ä")
-    assert payload.headers["Content-Disposition"] == 'form-data; name="ä"'
-    payload.set_content_disposition("form-data", _charset="latin-1", name="ä")
-    assert payload.headers["Content-Disposition"] == "form-data; name*=latin-1''%E4"
+    payload.set_content_disposition("attachment", quote_fields=False, name="ä")
+    assert payload.headers["Content-Disposition"] == 'attachment; name="ä"'
+    payload.set_content_disposition("attachment", _charset="latin-1", name="ä")
+    assert payload.headers["Content-Disposition"] == "attachment; name*=latin-1''%E4"
+    payload.set_content_disposition("form-data", name="ä", filename="b c")
+    assert payload.headers["Content-Disposition"] == 'form-data; name="ä"; filename="b%20c"'
     with pytest.raises(ValueError, match="control character"):
         payload.set_content_disposition("form-data", quote_fields=False, name="a\r\nX: y")
 
@@ -653,3 +657,26 @@ def test_any_pieces_and_any_length(pieces: list[bytes], length: int | None) -> N
         assert await written(OfUser([piece for piece in pieces if piece]), length) == expected
 
     anyio.run(check)
+
+
+async def test_part_that_is_received_is_passed_on_decoded() -> None:
+    stream = StreamReader(None)
+    stream.feed_data(
+        b"--b\r\nContent-Type: text/x\r\nContent-Transfer-Encoding: base64\r\n"
+        b"Content-Length: 8\r\n\r\nYWJj\nZA==\r\n--b--\r\n"
+    )
+    stream.feed_eof()
+    reader = MultipartReader({"Content-Type": "multipart/mixed; boundary=b"}, stream)
+    part = await reader.next()
+    payload = get_payload(part)
+    assert isinstance(payload, BodyPartReaderPayload)
+    assert dict(payload.headers) == {"Content-Type": "text/x"}
+    assert payload.size is None
+    assert not payload.replayable
+    with pytest.raises(TypeError):
+        payload.decode()
+    assert await payload.as_bytes() == b"abcd"
+    assert payload.replayable
+
+    other = BodyPartReaderPayload(part, headers={"Content-Type": "text/y"})
+    assert dict(other.headers) == {"Content-Type": "text/y"}

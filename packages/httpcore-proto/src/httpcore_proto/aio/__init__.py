@@ -45,6 +45,7 @@ from ._payload import (
 from ._payload_files import BufferedReaderPayload, IOBasePayload, PathPayload, TextIOPayload
 from ._payload_types import (
     AsyncIterablePayload,
+    BodyPartReaderPayload,
     BytesIOPayload,
     BytesPayload,
     JsonBytesPayload,
@@ -66,6 +67,7 @@ __all__ = [
     "AsyncIterablePayload",
     "AsyncioRuntime",
     "BodyPartReader",
+    "BodyPartReaderPayload",
     "BrotliDecompressor",
     "BufferedReaderPayload",
     "BusyError",

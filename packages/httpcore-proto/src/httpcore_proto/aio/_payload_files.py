@@ -199,7 +199,8 @@ class _FilePayload(Payload):
     def size(self) -> int | None:
         """Bytes from the start to the end of the file, when this was first asked.
 
-        None if that is not certain: pipes, devices, files that decode what they read.
+        None if that is not certain: pipes, devices, files that decode what they read. The
+        file system is asked on the spot, which is quick unless it is a network's.
 
         Raises:
             OSError: The file cannot be looked at.

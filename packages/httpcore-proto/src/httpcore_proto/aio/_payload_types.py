@@ -7,12 +7,13 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from io import BytesIO, StringIO
 from pathlib import PurePath
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from multidict import CIMultiDict
 
 from .._content_type import parse_content_type
 from .._fields import HeadersLike
+from ._body_part import BodyPartReader
 from ._payload import (
     AbstractStreamWriter,
     Order,
@@ -23,6 +24,14 @@ from ._payload import (
     payload_type,
 )
 from ._stream_reader import StreamReader
+
+# Fields of a part that say how it was sent, and not what it is.
+_OF_A_CODED_PART: Final = (
+    "Content-Length",
+    "Content-Encoding",
+    "Content-Transfer-Encoding",
+    "Transfer-Encoding",
+)
 
 
 def complete_text_options(options: PayloadOptions) -> str:
@@ -282,3 +291,30 @@ class StreamReaderPayload(AsyncIterablePayload):
     def _iterate(self) -> AsyncIterator[bytes | bytearray | memoryview]:
         stream: StreamReader = self._value
         return stream.iter_any()
+
+
+@payload_type(BodyPartReader, order=Order.try_first)
+class BodyPartReaderPayload(Payload):
+    """A part of a multipart body that is being received, passed on decoded.
+
+    Its fields go with it, but for those of its length and its codings, which are undone.
+
+    Args:
+        value: The part.
+        options: As for `Payload`; `headers` are those of the part unless given.
+    """
+
+    def __init__(self, value: BodyPartReader, **options: Unpack[PayloadOptions]) -> None:
+        if options.get("headers") is None:
+            headers = CIMultiDict(value.headers)
+            for name in _OF_A_CODED_PART:
+                headers.popall(name, None)
+            options["headers"] = headers
+        super().__init__(value, **options)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write the rest of the part."""
+        self._begin()
+        part: BodyPartReader = self._value
+        while data := await part.read_decoded():
+            await writer.write(data)
