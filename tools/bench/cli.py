@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from .bodies import BODY_WORKS, body_peers, body_table
 from .client import client_peers, client_table
 from .exchanges import EXCHANGES
 from .machine import machine_facts
@@ -76,6 +77,14 @@ def _proto(options: argparse.Namespace, run: Run) -> Iterator[Table]:
     yield proto_table(run)
 
 
+def _bodies(options: argparse.Namespace, run: Run) -> Iterator[Table]:
+    names = BODY_WORKS if options.work == _ALL else [options.work]
+    for name in names:
+        # Works do not have the same peers, so `--peers` may leave none of them.
+        if (table := body_table(name, run)).rows:
+            yield table
+
+
 def _scaling(options: argparse.Namespace, run: Run) -> Iterator[Curves]:
     if options.work in (_ALL, "connections"):
         yield connection_curves(run)
@@ -107,6 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     proto = benches.add_parser("proto", help="the sans-IO cycle")
     _add_common(proto, [peer.name for peer in PROTO_PEERS])
     proto.set_defaults(measure=_proto, needs_wrk=False)
+
+    bodies = benches.add_parser("bodies", help="parsers of bodies and fields")
+    bodies.add_argument("--work", choices=[*BODY_WORKS, _ALL], default="multipart64m")
+    _add_common(bodies, body_peers())
+    bodies.set_defaults(measure=_bodies, needs_wrk=False)
 
     scaling = benches.add_parser("scaling", help="curves by connections and by routes")
     scaling.add_argument("--work", choices=["connections", "routes", _ALL], default=_ALL)

@@ -206,6 +206,12 @@ def test_level_reaches_the_codec(name: str) -> None:
         ContentEncoder(name, level=99)
 
 
+@pytest.mark.parametrize(("name", "level"), [("gzip", 6), ("deflate", 6), ("br", 4), ("zstd", 3)])
+def test_default_level(name: str, level: int) -> None:
+    assert encode_body(TEXT, name) == encode_body(TEXT, name, level=level)
+    assert encode_body(TEXT, name) != encode_body(TEXT, name, level=9)
+
+
 def test_strategy_reaches_the_codec() -> None:
     huffman = encode_body(TEXT, "deflate", strategy=zlib.Z_HUFFMAN_ONLY)
     assert len(huffman) > 2 * len(encode_body(TEXT, "deflate"))
@@ -553,6 +559,13 @@ def test_ratio_is_limited_at_its_edge() -> None:
     assert decode_body(coded, "gzip", limits) == body
 
 
+def test_ratio_that_is_met_exactly_is_allowed() -> None:
+    sizes = ((size, len(zlib.compress(bytes(size)))) for size in range(10_000, 20_000))
+    size, coded = next(pair for pair in sizes if pair[0] % pair[1] == 0)
+    limits = CodingLimits(max_ratio=size // coded, ratio_grace=0)
+    assert decode_body(zlib.compress(bytes(size)), "deflate", limits) == bytes(size)
+
+
 def test_ratio_is_that_of_the_body_so_far() -> None:
     limits = CodingLimits(max_ratio=2)
     body = NOISE * 10 + bytes(2_000_000)
@@ -717,11 +730,17 @@ def test_read_without_input_returns_nothing(chain: tuple[str, ...]) -> None:
     assert decoder.read() == b""
 
 
-def test_pieces_are_kept_by_reference_and_dropped_after_an_error() -> None:
+@pytest.mark.parametrize(
+    ("codings", "first"),
+    [("br, gzip", gzip.compress(b"no brotli" * 20)), ("gzip", b"no gzip" * 20)],
+)
+def test_pieces_are_kept_by_reference_and_dropped_after_an_error(
+    codings: str, first: bytes
+) -> None:
     """The error kept the frames it came through, and they kept the data and the codec."""
-    pieces = [gzip.compress(b"no brotli" * 20), b"more" * int("9")]
+    pieces = [first + b"", b"more" * int("9")]
     before = list(map(sys.getrefcount, pieces))
-    decoder = ContentDecoder("br, gzip")
+    decoder = ContentDecoder(codings)
     for piece in pieces:
         decoder.feed(piece)
     del piece
@@ -732,3 +751,26 @@ def test_pieces_are_kept_by_reference_and_dropped_after_an_error() -> None:
     assert caught.value.__context__ is None
     decoder.feed(pieces[0])
     assert list(map(sys.getrefcount, pieces)) == before
+
+
+@pytest.mark.parametrize(("name", "compress"), ORACLES)
+def test_small_reads_get_all_that_large_ones_do(
+    name: str, compress: Callable[[bytes], bytes]
+) -> None:
+    """zlib keeps output with all input used up, and nothing but a full read tells."""
+    small, large = (ContentDecoder(name, NO_LIMITS) for _ in range(2))
+    coded = compress(bytes(2000) + b"x" + bytes(2000))
+    for at in range(len(coded)):
+        small.feed(coded[at : at + 1])
+        large.feed(coded[at : at + 1])
+        assert drain(small, 1) == drain(large)
+
+
+def test_stream_with_the_beginning_of_another_is_not_complete() -> None:
+    decoder = ContentDecoder("gzip")
+    coded = encode_body(b"x", "gzip")
+    for part, complete in (coded, True), (coded[:1], False), (coded[1:], True):
+        decoder.feed(part)
+        assert not decoder.complete
+        drain(decoder)
+        assert decoder.complete is complete

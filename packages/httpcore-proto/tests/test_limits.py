@@ -9,6 +9,7 @@ from httpcore_proto import (
     EndOfMessage,
     Limits,
     LineTooLong,
+    MultipartLimits,
     Request,
     Response,
     ServerConnection,
@@ -161,3 +162,13 @@ def test_bodies_are_not_limited() -> None:
     assert isinstance(client.next_event(), Response)
     client.next_event()
     assert isinstance(client.next_event(), EndOfMessage)
+
+
+def test_none_is_no_bound_only_where_that_is_the_default() -> None:
+    """None passed the check everywhere, and failed where the first message was counted."""
+    assert MultipartLimits(max_size=None, max_part_size=None).max_size is None
+    for name in ("max_parts", "max_part_headers", "max_field_size", "max_head_size"):
+        with pytest.raises(ValueError, match=f"{name}=None: expected 1 to"):
+            MultipartLimits(**{name: None})
+    with pytest.raises(ValueError, match="max_headers=None"):
+        Limits(max_headers=None)  # type: ignore[arg-type]

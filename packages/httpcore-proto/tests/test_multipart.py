@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import re
 import sys
@@ -494,9 +495,16 @@ def test_memory_does_not_grow_with_the_body(start: bytes, tail: bytes) -> None:
 
 
 def test_epilogue_is_not_kept() -> None:
+    """DO-15."""
     parser = MultipartParser("B")
-    parser.receive_data(b"--B--")
-    assert parser.next_event() is END_OF_MULTIPART
+    closing = b"--B--"
+
+    def end() -> None:
+        parser.receive_data(closing + bytes(10_000_000))
+        assert parser.next_event() is END_OF_MULTIPART
+
+    now, _ = held(end)
+    assert now < 2**20
 
     def feed() -> None:
         for _ in range(160):
@@ -551,21 +559,21 @@ def test_nothing_beyond_the_size_is_kept() -> None:
 
 LONG = "-" * 70
 HOSTILE = {
-    "CR": b"\r" * 2_000_000,
+    "CR": b"\r" * 1_000_000,
     "line ends": b"\r\n" * 1_000_000,
     "line ends and dashes": b"\r\n-" * 700_000,
-    "dashes": b"x" + b"-" * 2_000_000,
+    "dashes": b"x" + b"-" * 1_000_000,
     "delimiters less a character": (b"\r\n--" + LONG.encode()[:-1]) * 27_000,
     "delimiters within lines": (b"\n--" + LONG.encode()) * 27_000,
     "empty heads": b"\r\n\r\n" * 500_000,
 }
 
 
-@pytest.mark.parametrize("piece", [1, 7, 65536, 2_000_000])
+@pytest.mark.parametrize("piece", [1, 65536, 2_000_000])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_bodies_take_linear_time(name: str, piece: int) -> None:
     """DO-16: a body of CR was searched from its beginning for each piece."""
-    body = HOSTILE[name][: 100_000 * piece]
+    body = HOSTILE[name][: 60_000 * piece]
     parser = MultipartParser(LONG)
     parser.receive_data(f"--{LONG}\r\n\r\n".encode())
     parser.next_event()
@@ -583,7 +591,7 @@ def test_hostile_preambles_take_linear_time(name: str) -> None:
     body = HOSTILE[name]
     for piece in (1, 2_000_000):
         parser = MultipartParser(LONG)
-        for at in range(0, min(len(body), 100_000 * piece), piece):
+        for at in range(0, min(len(body), 60_000 * piece), piece):
             parser.receive_data(body[at : at + piece])
             assert parser.next_event() is NEED_DATA
 
@@ -612,7 +620,7 @@ def test_what_has_no_end_comes_to_a_limit(
     error = caught.value
     assert error.limit == limit
     assert error.allowed == getattr(limits, limit)
-    assert error.value == error.allowed + 1
+    assert error.value == getattr(limits, limit) + 1
 
 
 def test_head_without_end_in_one_piece_comes_to_a_limit() -> None:
@@ -800,7 +808,7 @@ places = st.lists(st.integers(0, 400), max_size=6)
 
 def cut(data: bytes, at: Iterable[int]) -> list[bytes]:
     places = sorted({0, *(place for place in at if place < len(data)), len(data)})
-    return [data[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(places)]
 
 
 @given(
@@ -847,7 +855,7 @@ def model(data: bytes) -> tuple[list[PartSeen], bool]:
 
 
 def of_parser(seen: list[Any]) -> tuple[list[PartSeen], bool]:
-    parts = [item for item, end in zip(seen, seen[1:], strict=False) if end is END_OF_PART]
+    parts = [item for item, end in itertools.pairwise(seen) if end is END_OF_PART]
     return parts, seen[-1] is END_OF_MULTIPART
 
 

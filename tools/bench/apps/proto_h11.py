@@ -4,7 +4,8 @@ import sys
 
 import h11
 
-from .proto_cycle import HEADER_COUNT, REQUEST, main
+from .proto_request import HEADER_COUNT, REQUEST
+from .sampling import main, repeated
 
 _connection = h11.Connection(h11.SERVER)
 _no_content = h11.Response(status_code=204, headers=[])
@@ -40,4 +41,4 @@ def check() -> None:
 
 if __name__ == "__main__":
     check()
-    main(parse if sys.argv[1:] == ["parse"] else cycle)
+    main(repeated(parse if sys.argv[1:] == ["parse"] else cycle))

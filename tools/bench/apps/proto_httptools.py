@@ -2,7 +2,8 @@
 
 import httptools
 
-from .proto_cycle import HEADER_COUNT, REQUEST, main
+from .proto_request import HEADER_COUNT, REQUEST
+from .sampling import main, repeated
 
 
 class Callbacks:
@@ -48,4 +49,4 @@ def check() -> None:
 
 if __name__ == "__main__":
     check()
-    main(parse)
+    main(repeated(parse))

@@ -3,7 +3,8 @@
 import importlib.util
 import sys
 
-from .proto_cycle import HEADER_COUNT, REQUEST, main
+from .proto_request import HEADER_COUNT, REQUEST
+from .sampling import main, repeated
 from .settings import not_offered
 
 if importlib.util.find_spec("httpcore_proto") is None:
@@ -47,4 +48,4 @@ def check() -> None:
 
 if __name__ == "__main__":
     check()
-    main(cycle_with_headers if sys.argv[1:] == ["headers"] else cycle)
+    main(repeated(cycle_with_headers if sys.argv[1:] == ["headers"] else cycle))

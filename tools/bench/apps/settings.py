@@ -7,7 +7,7 @@ own (uvicorn, granian, hypercorn) and only import our application.
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn, Self
@@ -27,7 +27,7 @@ class Settings:
     """One measured process's orders.
 
     Attributes:
-        work: Name of the work (server) or exchange (client, origin).
+        work: Name of the work (server, bodies) or exchange (client, origin).
         port: Port to listen on, or to connect to.
         loop: `uvloop`, `asyncio` or `trio`.
         static_dir: Folder with the file that the static work serves.
@@ -77,13 +77,18 @@ def not_offered(reason: str) -> NoReturn:
     sys.exit(EXIT_NOT_OFFERED)
 
 
-def run_asyncio(main: Coroutine[Any, Any, None], loop: str) -> None:
-    """Run `main` on uvloop or on asyncio's own loop."""
-    factory = None
+def loop_factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Return what makes a loop of uvloop's or of asyncio's own kind."""
     if loop == "uvloop":
         # Imported here: a run on asyncio's own loop must not need uvloop, nor pay for its import.
         import uvloop
 
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+        factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+        return factory
+    return asyncio.new_event_loop
+
+
+def run_asyncio(main: Coroutine[Any, Any, None], loop: str) -> None:
+    """Run `main` on uvloop or on asyncio's own loop."""
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
         runner.run(main)

@@ -10,14 +10,16 @@ _LARGEST: Final = 2**30
 
 
 def check_bounds(record: Any, largest: int) -> None:
-    """Check that each field of a dataclass is None or 1 to `largest`.
+    """Check that each field of a dataclass is 1 to `largest`, or None where that is its default.
 
     Raises:
         ValueError: One is not.
     """
     for field in fields(record):
         value = getattr(record, field.name)
-        if value is not None and not 1 <= value <= largest:
+        if value is None and field.default is None:
+            continue
+        if value is None or not 1 <= value <= largest:
             raise ValueError(f"{field.name}={value!r}: expected 1 to {largest}")
 
 

@@ -264,7 +264,7 @@ class MultipartParser:
             self._buffer = b""
             self._position = 0
             return END_OF_MULTIPART
-        if len(follows) == 2 or follows not in (b"", b"\r", b"-"):
+        if follows not in (b"", b"\r", b"-"):
             self._fail("multipart-delimiter", "neither CRLF nor -- behind a delimiter", end)
         return self._need_data()
 

@@ -287,9 +287,13 @@ def test_compressing_that_is_cancelled_happens(times: int, ending: str, watched:
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-        watched.open.set()
         if ending == "compress":
-            return await compressor.compress(b"x") + compressor.flush()
+            task = asyncio.ensure_future(compressor.compress(b"x"))
+            await asyncio.sleep(0)
+            # Not reached if that waited for the thread right here.
+            watched.open.set()
+            return await task + compressor.flush()
+        watched.open.set()
         if ending == "compress_sync":
             return compressor.compress_sync(b"x") + compressor.flush()
         return compressor.flush()
@@ -312,10 +316,13 @@ def test_decompressing_that_is_cancelled_happens(sync: bool, watched: Watched) -
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        watched.open.set()
         if sync:
+            watched.open.set()
             return codec.decompress_sync(coded[100_000:])
-        return await codec.decompress(coded[100_000:])
+        task = asyncio.ensure_future(codec.decompress(b""))
+        await asyncio.sleep(0)
+        watched.open.set()
+        return await task + await codec.decompress(coded[100_000:])
 
     assert asyncio.run(main()) == BODY
     assert codec.eof

@@ -8,15 +8,17 @@ stream object, no queue and no reader task lies between the socket and the parse
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl as ssl_module
 import sys
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 from ._deadlines import Deadlines
 from ._errors import BusyError, LinkLostError
 from ._interfaces import Receiver
+from ._sendfile import HAS_SENDFILE, FileSender
 
 # RFC 8305 section 8: the recommended delay between two connection attempts.
 _HAPPY_EYEBALLS_DELAY: Final = 0.25
@@ -155,6 +157,52 @@ class AsyncioLink(asyncio.Protocol):
             await self._wait(waiter)
         finally:
             self._drain_waiter = None
+
+    async def sendfile(self, file: BinaryIO, offset: int, count: int) -> bool:
+        """Send a part of a file, if the transport is a plain socket.
+
+        Not with the loop's own method, which uvloop has not, which stops reading, and which
+        never ends if the transport is aborted meanwhile.
+        """
+        await self.drain()
+        transport = self._transport
+        sock = transport.get_extra_info("socket")
+        if not HAS_SENDFILE or sock is None or self.info("ssl_object") is not None:
+            return False
+        if transport.get_write_buffer_size():
+            transport.set_write_buffer_limits(high=0)
+            await self.drain()
+            if not self._closing:
+                transport.set_write_buffer_limits()
+        sender = FileSender(file.fileno(), offset, count)
+        while not sender.done:
+            if self._closing:
+                raise self._lost_error()
+            try:
+                if not sender.send(sock.fileno()):
+                    return False
+            except OSError as exc:
+                # The socket tells an error once: the transport would see an orderly end.
+                transport.abort()
+                self.connection_lost(exc)
+                raise
+            if not sender.done:
+                await self._writable(sock)
+        return True
+
+    async def _writable(self, sock: socket.socket) -> None:
+        waiter = self._drain_waiter = self._loop.create_future()
+        # Loops refuse to watch a descriptor that a transport has.
+        fd = os.dup(sock.fileno())
+        try:
+            self._loop.add_writer(fd, self.resume_writing)
+            try:
+                await self._wait(waiter)
+            finally:
+                self._loop.remove_writer(fd)
+        finally:
+            self._drain_waiter = None
+            os.close(fd)
 
     async def more(self) -> None:
         """Park until the transport delivered something."""

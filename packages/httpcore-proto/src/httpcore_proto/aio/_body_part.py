@@ -62,6 +62,9 @@ class BodyPartReader:
         self._decoder: AsyncDecoder | None = None
         self._decoder_ended = False
         self._disposition: dict[str, str] | None = None
+        encoding = headers.get("Content-Transfer-Encoding", "").strip(" \t")
+        # Of other than ASCII, lower() would make letters out of the Kelvin sign and such.
+        self._transfer_encoding = encoding.lower() if encoding.isascii() else encoding
 
     # What the part says of itself.
 
@@ -96,13 +99,8 @@ class BodyPartReader:
     async def readany(self) -> bytes:
         """Read what is there, waiting only if nothing is; `b""` at the end."""
         if self._position == len(self._piece):
-            if self._ended:
-                return b""
-            self._piece, self._position = await self._read_piece(), 0
-            self._ended = not self._piece
-        data = self._piece[self._position :] if self._position else self._piece
-        self._position = len(self._piece)
-        return data
+            await self._next_piece()
+        return self._take(len(self._piece))
 
     async def read_chunk(self, size: int | None = None) -> bytes:
         """Read at most `size` bytes, waiting only if nothing is there; `b""` at the end.
@@ -119,11 +117,12 @@ class BodyPartReader:
         size = self.chunk_size if size is None else size
         if size < 1:
             raise ValueError(f"size={size}: at least 1 expected, as b'' tells the end")
-        data = await self._read_some(size)
-        encoding = self._transfer_encoding()
-        if data and encoding == "base64":
+        if self._position == len(self._piece):
+            await self._next_piece()
+        data = self._take(size)
+        if data and self._transfer_encoding == "base64":
             return await self._complete_quartets(data, size)
-        if data and encoding == "quoted-printable":
+        if data and self._transfer_encoding == "quoted-printable":
             return await self._complete_escapes(data, size)
         return data
 
@@ -157,7 +156,7 @@ class BodyPartReader:
         size = 0
         while True:
             if self._position == len(self._piece):
-                self._piece, self._position = await self.readany(), 0
+                await self._next_piece()
                 if not self._piece:
                     return b"".join(pieces)
             end = self._piece.find(b"\n", self._position) + 1
@@ -319,12 +318,8 @@ class BodyPartReader:
             return ()
         return parse_codings(", ".join(self.headers.getall("Content-Encoding", ())))
 
-    def _transfer_encoding(self) -> str:
-        value = self.headers.get("Content-Transfer-Encoding", "")
-        return value.strip(" \t").lower() if value.isascii() else value
-
     def _decode_transfer(self, data: bytes) -> bytes:
-        encoding = self._transfer_encoding()
+        encoding = self._transfer_encoding
         if encoding in _IDENTITIES:
             return data
         if encoding == "quoted-printable":
@@ -361,14 +356,26 @@ class BodyPartReader:
             allowed=allowed,
         )
 
+    async def _next_piece(self) -> None:
+        """Get the next piece, when the last one is used up; an empty one at the end."""
+        self._piece = b"" if self._ended else await self._read_piece()
+        self._position = 0
+        self._ended = not self._piece
+
+    def _take(self, size: int) -> bytes:
+        """Take at most `size` bytes of the piece."""
+        piece, start = self._piece, self._position
+        end = start + size
+        if end < len(piece):
+            self._position = end
+            return piece[start:end]
+        self._position = len(piece)
+        return piece[start:] if start else piece
+
     async def _read_some(self, size: int) -> bytes:
         if self._position == len(self._piece):
-            self._piece, self._position = await self.readany(), 0
-        start = self._position
-        self._position = min(start + size, len(self._piece))
-        if start == 0 and self._position == len(self._piece):
-            return self._piece
-        return self._piece[start : self._position]
+            await self._next_piece()
+        return self._take(size)
 
     def _unread(self, data: bytes) -> None:
         """Take back the last bytes that were read."""

@@ -8,6 +8,12 @@ earliest deadline seen, and looks at what is really there only when it fires.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+T = TypeVar("T")
 
 
 class Deadlines:
@@ -47,3 +53,12 @@ class Deadlines:
                 waiter.set_exception(TimeoutError("deadline passed"))
         if self._waits:
             self._set(min(self._waits.values()))
+
+
+async def in_time(deadline: float | None, function: Callable[[], Awaitable[T]]) -> T:
+    """Call a function on any loop, and raise `TimeoutError` at the deadline."""
+    if deadline is None:
+        return await function()
+    with anyio.CancelScope(deadline=deadline):
+        return await function()
+    raise TimeoutError("deadline passed")

@@ -21,8 +21,9 @@ Clauses that every link keeps, each of them a test in `httpcore_testing.check_li
 * `close`, `abort` and `write_eof` may be called again; an empty write is legal.
 * A `drain` that is blocked keeps the other direction going, so that two peers that
   write at each other cannot block each other for ever.
-* Past `deadline`, `more` and `drain` raise `TimeoutError`. Each wait has the
+* Past `deadline`, `more`, `drain` and `sendfile` raise `TimeoutError`. Each wait has the
   deadline that was set when it began.
+* `sendfile` counts as a `drain` that nobody can take up again.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, BinaryIO, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -58,8 +59,8 @@ class Receiver(Protocol):
 class Link(Protocol):
     """A pipe for bytes in both directions."""
 
-    #: Point on the runtime's clock past which `more` and `drain` raise `TimeoutError`;
-    #: None for none. Read when they begin to wait.
+    #: Point on the runtime's clock past which `more`, `drain` and `sendfile` raise
+    #: `TimeoutError`; None for none. Read when they begin to wait.
     deadline: float | None
 
     @property
@@ -85,6 +86,29 @@ class Link(Protocol):
         Raises:
             OSError: The link is lost or closed.
             BusyError: Another task is in `drain`.
+            TimeoutError: `deadline` passed.
+        """
+
+    async def sendfile(self, file: BinaryIO, offset: int, count: int) -> bool:
+        """Send a part of a file behind what is queued, past this process's memory.
+
+        Neither `write` nor `close` while it runs. If it raises or is cancelled nobody knows how
+        much was sent: abort the link.
+
+        Args:
+            file: A regular file, open for reading. Its position neither matters nor moves.
+            offset: First byte, from 0.
+            count: How many bytes; the file has to have them.
+
+        Returns:
+            True when all is handed to the socket. False, with none of the file sent, from a
+            link that cannot (TLS, memory, a platform without the call, a client's link on
+            trio) or if the file's system cannot: read it and `write` then.
+
+        Raises:
+            OSError: The link is lost or closed, or the file cannot be read.
+            EOFError: The file is shorter than that.
+            BusyError: Another task is in `drain` or here.
             TimeoutError: `deadline` passed.
         """
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO, Final
 
 import anyio
 
+from ._deadlines import in_time
 from ._errors import BusyError, LinkLostError
 from ._interfaces import Receiver
 
@@ -97,7 +98,7 @@ class MemoryLink:
         while self._peer._size > _HIGH_WATER and not self._lost:
             self._drain_event = anyio.Event()
             try:
-                await self._until_deadline(self._drain_event.wait)
+                await in_time(self.deadline, self._drain_event.wait)
             finally:
                 self._drain_event = None
             self._settle()
@@ -115,21 +116,22 @@ class MemoryLink:
         try:
             if not self._deliverable:
                 self._peer._deliver()
-                await self._until_deadline(self._more_event.wait)
+                await in_time(self.deadline, self._more_event.wait)
             else:
                 await anyio.lowlevel.checkpoint()
         finally:
             self._more_event = None
         self._settle()
 
-    async def _until_deadline(self, function: Callable[[], Awaitable[object]]) -> None:
-        done = False
-        deadline = self.deadline
-        with anyio.CancelScope(deadline=float("inf") if deadline is None else deadline):
-            await function()
-            done = True
-        if not done:
-            raise TimeoutError("deadline passed")
+    async def sendfile(self, file: BinaryIO, offset: int, count: int) -> bool:
+        """Tell that there is no socket to send it by.
+
+        Raises:
+            OSError: The link is closed.
+        """
+        if self._closing:
+            raise LinkLostError("the link is closed")
+        return False
 
     def pause_reading(self) -> None:
         """Deliver nothing more."""

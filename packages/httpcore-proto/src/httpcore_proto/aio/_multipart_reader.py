@@ -109,7 +109,11 @@ class MultipartReader:
         try:
             self._parser = MultipartParser(content_type.parameters.get("boundary", ""), limits)
         except ValueError as exc:
-            raise MultipartError(str(exc), rule="multipart-boundary") from exc
+            # Without the boundary itself: what is said here may be sent back.
+            raise MultipartError(
+                "Content-Type has no boundary, or none that RFC 2046 section 5.1.1 allows",
+                rule="multipart-boundary",
+            ) from exc
         self.headers: Mapping[str, str] = headers
         self._content = content
         self._is_form_data = content_type.media_type == "multipart/form-data"

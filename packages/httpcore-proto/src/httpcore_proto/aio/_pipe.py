@@ -18,6 +18,7 @@ from anyio.abc import ByteStream
 from anyio.lowlevel import cancel_shielded_checkpoint, checkpoint_if_cancelled
 
 from ._errors import LinkLostError
+from ._sendfile import HAS_SENDFILE, FileSender
 
 # Bytes of one receive; what asyncio's transports and trio's streams take as well (64 KiB
 # to 256 KiB). More buys little, and is allocated per link that waits.
@@ -142,6 +143,23 @@ class Pipe(ByteStream):
             group.cancel_scope.cancel()
         if error is not None:
             raise error
+
+    async def sendfile(self, sender: FileSender) -> bool:
+        """Send a part of a file; `flush` comes first, and somebody else reads.
+
+        Returns:
+            False if that cannot be done; nothing is sent then.
+        """
+        if self._socket is None or not HAS_SENDFILE:
+            return False
+        await checkpoint_if_cancelled()
+        while not sender.done:
+            if not sender.send(self._socket.fileno()):
+                return False
+            if not sender.done:
+                await anyio.wait_writable(self._socket)
+        await cancel_shielded_checkpoint()
+        return True
 
     async def send_eof(self) -> None:
         """Close our direction."""

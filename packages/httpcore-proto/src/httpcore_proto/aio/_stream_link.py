@@ -21,28 +21,28 @@ send can block would not do: nobody tells how full the buffer is.) What is left 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Any, BinaryIO, Final
 
 import anyio
 from anyio.abc import ByteStream, SocketAttribute
 from anyio.streams.tls import TLSAttribute, TLSStream
 
+from ._deadlines import in_time
 from ._errors import BusyError, LinkLostError
 from ._interfaces import Receiver
 from ._pipe import RECEIVE_SIZE, STREAM_ERRORS, Pipe, os_error, socket_facts, tls_facts
+from ._sendfile import FileSender
 
 # Bytes that a receiver may write back while nothing leaves, before reading stops: asyncio's
 # default high-water mark. Without it a peer that sends pings and reads nothing fills memory.
 _MAX_UNSENT_SIZE: Final = 65536
 
-# Bytes given to TLS at once, lest a large body be in memory a second time, encrypted;
-# sixteen records.
+# Bytes given to TLS at once, lest a large body be in memory twice; sixteen records.
 _TLS_SIZE: Final = 2**18
 
 # Seconds that `close` gives to the queued bytes; asyncio's limit for the end of TLS.
 _CLOSE_TIMEOUT: Final = 30.0
-
 # Seconds for what a task that is cancelled may still do.
 _LAST_TIMEOUT: Final = 1.0
 
@@ -97,8 +97,8 @@ class StreamLink:
         self._exc: Exception | None = None
         self._deliveries = 0
         self._closing = self._lost = self._eof = self._write_eof = False
-        self._paused = self._held = False
         self._reading = self._sending = self._more = self._drains = False
+        self._paused = self._held = False
         self.deadline: float | None = None
         self.needs_drain = False
 
@@ -190,15 +190,32 @@ class StreamLink:
         self._drains = True
         try:
             if not self._closing:
-                await self._in_time(self._flush)
+                await in_time(self.deadline, self._flush)
                 return
             if not self._pumped:
-                await self._in_time(self._finish)
+                await in_time(self.deadline, self._finish)
         finally:
             self._drains = False
             if self._closing and not self._pumped:
                 self._release()
         raise self._lost_error()
+
+    async def sendfile(self, file: BinaryIO, offset: int, count: int) -> bool:
+        """Send a part of a file by a pumped link over a plain socket."""
+        await self.drain()
+        if self._tls or not self._pumped:
+            return False
+        sender = FileSender(file.fileno(), offset, count)
+        self._drains = self._sending = True
+        try:
+            return await in_time(self.deadline, lambda: self._pipe.sendfile(sender))
+        except STREAM_ERRORS as exc:
+            self._break(exc)
+            error = os_error(exc, "connection lost")
+        finally:
+            self._drains = self._sending = False
+            self.wake()
+        raise error
 
     async def more(self) -> None:
         """Send what is queued; then receive and deliver, or wait until the pump has."""
@@ -206,7 +223,7 @@ class StreamLink:
             raise BusyError("another task is in more()")
         self._more = True
         try:
-            await self._in_time(self._deliver)
+            await in_time(self.deadline, self._deliver)
         finally:
             self._more = False
 
@@ -291,8 +308,7 @@ class StreamLink:
         """Return once the receiver was called, whoever called it."""
         seen = self._deliveries
         if self.needs_drain and not (self._closing or self._sending or self._pipe.torn):
-            # A delivery ends this, too: the peer may have its answer ready before it has
-            # taken all of the question.
+            # A delivery ends this, too: an answer may come before the question is taken.
             with anyio.CancelScope() as self._more_scope:
                 try:
                     await self._flush()
@@ -471,17 +487,6 @@ class StreamLink:
         return error
 
     # Waiting.
-
-    async def _in_time(self, function: Callable[[], Awaitable[None]]) -> None:
-        """Call `function` and raise `TimeoutError` at the deadline."""
-        deadline = self.deadline
-        if deadline is None:
-            await function()
-            return
-        with anyio.CancelScope(deadline=deadline) as scope:
-            await function()
-        if scope.cancelled_caught:
-            raise TimeoutError("deadline passed")
 
     async def change(self) -> None:
         """Wait until anything has changed."""
