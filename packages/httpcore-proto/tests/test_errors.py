@@ -11,11 +11,13 @@ from httpcore_proto import (
     BadHttpMessage,
     BadHttpMethod,
     BadStatusLine,
+    ContentEncodingError,
     ContentLengthError,
     InvalidHeader,
     InvalidURLError,
     LineTooLong,
     LocalProtocolError,
+    MultipartError,
     PayloadEncodingError,
     ProtocolError,
     RemoteProtocolError,
@@ -36,6 +38,8 @@ TREE: dict[type[Exception], type[Exception]] = {
     PayloadEncodingError: BadHttpMessage,
     TransferEncodingError: PayloadEncodingError,
     ContentLengthError: PayloadEncodingError,
+    ContentEncodingError: PayloadEncodingError,
+    MultipartError: PayloadEncodingError,
     UnexpectedData: RemoteProtocolError,
 }
 REMOTE = [error for error in TREE if issubclass(error, RemoteProtocolError)]
@@ -49,13 +53,19 @@ def test_tree(error: type[Exception], base: type[Exception]) -> None:
 def test_tree_is_complete() -> None:
     public = vars(httpcore_proto).values()
     assert set(TREE) == {
-        item for item in public if inspect.isclass(item) and issubclass(item, Exception)
+        item
+        for item in public
+        if inspect.isclass(item) and issubclass(item, Exception) and not issubclass(item, Warning)
     }
 
 
 def test_what_we_did_wrong_is_a_value_error() -> None:
     assert issubclass(LocalProtocolError, ValueError)
     assert not issubclass(RemoteProtocolError, ValueError)
+
+
+def test_multipart_errors_are_value_errors_as_in_aiohttp() -> None:
+    assert [error for error in REMOTE if issubclass(error, ValueError)] == [MultipartError]
 
 
 def test_facts_have_defaults() -> None:

@@ -347,6 +347,28 @@ async def test_line_is_bounded() -> None:
 TEXT = b"any \xff carnal = pleas.\r\n" * 40
 
 
+async def test_coded_chunk_that_is_cut_is_returned_as_it_is() -> None:
+    for encoding, data in (("base64", b"YQ"), ("quoted-printable", b"=4")):
+        part = await only_part({"Content-Transfer-Encoding": encoding}, data)
+        assert await part.read_chunk() == data
+        assert await part.read_chunk() == b""
+
+
+async def test_coded_bytes_that_decode_to_nothing_are_no_end() -> None:
+    form = reader(
+        body(({"Content-Transfer-Encoding": "base64"}, b"\n\n\n\nYWJj")),
+        step=1,
+    )
+    part = await form.next()
+    assert isinstance(part, BodyPartReader)
+    assert await part.read(decode=True) == b"abc"
+    # The header of a gzip stream decodes to nothing, too.
+    form = reader(body(({"Content-Encoding": "gzip"}, gzip.compress(b"abc"))), step=1)
+    part = await form.next()
+    assert isinstance(part, BodyPartReader)
+    assert await part.read(decode=True) == b"abc"
+
+
 @pytest.mark.parametrize("step", [1, 2, 3, 0])
 @pytest.mark.parametrize("size", [1, 3, 5, 100])
 @pytest.mark.parametrize(

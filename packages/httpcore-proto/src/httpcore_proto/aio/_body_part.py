@@ -377,14 +377,6 @@ class BodyPartReader:
             await self._next_piece()
         return self._take(size)
 
-    def _unread(self, data: bytes) -> None:
-        """Take back the last bytes that were read."""
-        if len(data) <= self._position:
-            self._position -= len(data)
-        else:
-            self._piece = data + self._piece[self._position :]
-            self._position = 0
-
     async def _complete_quartets(self, data: bytes, size: int) -> bytes:
         """Make base64 end where four characters do."""
         while surplus := len(data.translate(None, _WHITESPACE)) % 4:
@@ -393,7 +385,9 @@ class BodyPartReader:
                 end -= 1
                 surplus -= data[end] not in _WHITESPACE
             if data[:end].translate(None, _WHITESPACE):
-                self._unread(data[end:])
+                # What stays is of the piece at hand: of one before it there are less than
+                # four characters, which begin the data.
+                self._position -= len(data) - end
                 return data[:end]
             # Fewer than four, which need no whitespace between them.
             more = await self._read_some(max(size, 4))
@@ -406,7 +400,7 @@ class BodyPartReader:
         """Make quoted-printable end behind an escape or a soft line break, not in it."""
         while (start := data.find(b"=", max(0, len(data) - 2))) >= 0:
             if start > 0:
-                self._unread(data[start:])
+                self._position -= len(data) - start
                 return data[:start]
             more = await self._read_some(max(size, 3))
             if not more:
