@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from functools import partial
-from typing import ClassVar, Final, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 from .._content_type import codec_for_charset, parse_content_type
 from .._errors import MultipartError
@@ -78,7 +78,7 @@ class MultipartReader:
     """
 
     #: What `from_response` returns.
-    response_wrapper_cls: ClassVar[type[MultipartResponseWrapper]]  # type: ignore[type-arg]  # of whatever response
+    response_wrapper_cls: ClassVar[type[MultipartResponseWrapper[Any]]]
     #: What reads a nested body; None for the reader's own class.
     multipart_reader_cls: ClassVar[type[MultipartReader] | None] = None
     #: What reads a part.
