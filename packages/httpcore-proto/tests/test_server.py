@@ -10,6 +10,7 @@ from httpcore_proto import (
     ConnectionClosed,
     Data,
     EndOfMessage,
+    HeaderBlock,
     HeadersLike,
     InformationalResponse,
     LocalProtocolError,
@@ -570,3 +571,39 @@ def test_bytes_written_elsewhere_are_counted(
             conn.pass_body(4)
         assert conn.send(Data(b"x" * 3)) == b"x" * rest
     conn.send(EndOfMessage())
+
+
+@pytest.mark.parametrize("status", [200, 204, 205, 299, 304, 404, 500, 799])
+@pytest.mark.parametrize("request_", [GET, GET_10, KEEP_10, HEAD, CONNECT, CLOSE])
+def test_whole_response_of_a_preset_is_that_of_the_same_fields(
+    status: int, request_: bytes
+) -> None:
+    """The short way of the usual response must differ from the long one in nothing."""
+    fields = {"A": "b", "C": "\u00e4"}
+    block = HeaderBlock(fields)
+    for body in (b"", b"body", b"other body"):
+        by_preset, by_fields = serving(request_), serving(request_)
+        response = Response(status=status, preset=block)
+        assert by_preset.send_message(response, body) == by_fields.send_message(
+            Response(status=status, headers=fields), body
+        )
+        for machine in (by_preset, by_fields):
+            assert machine.our_state is by_fields.our_state
+            assert machine.their_state is by_fields.their_state
+            assert machine.reusable is by_fields.reusable
+
+
+def test_presets_of_an_early_or_a_wrong_response_are_checked_as_ever() -> None:
+    block = HeaderBlock({"A": "b"})
+    early = ServerConnection()
+    sent = early.send_message(Response(status=408, preset=block))
+    assert sent == b"HTTP/1.1 408 Request Timeout\r\nA: b\r\nContent-Length: 0\r\n\r\n"
+    for status in (100, 199, 1000):
+        with pytest.raises(LocalProtocolError, match="200 to 999"):
+            serving(GET).send_message(Response(status=status, preset=block))
+    done = serving(GET)
+    done.send_message(Response(status=200, preset=block))
+    with pytest.raises(LocalProtocolError, match="DONE"):
+        done.send_message(Response(status=200, preset=block))
+    reason = serving(GET).send_message(Response(status=200, reason="Fine", preset=block))
+    assert reason.startswith(b"HTTP/1.1 200 Fine\r\n")

@@ -143,10 +143,13 @@ class HeaderBlock:
         LocalProtocolError: A field is not fit to be sent, or is one of those three.
     """
 
-    __slots__ = ("text",)
+    __slots__ = ("heads", "text")
 
     #: The lines, each with its CRLF.
     text: str
+    #: Beginnings of heads that a machine has made with it, by what it needs to tell them
+    #: apart.
+    heads: dict[int, bytes]
 
     def __init__(self, headers: HeadersLike) -> None:
         pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
@@ -154,6 +157,7 @@ class HeaderBlock:
         if framing is not None:
             raise LocalProtocolError(f"{framing} differs between messages, it cannot be preset")
         self.text = encode_lines(pairs, Framing())
+        self.heads = {}
         encode_text(self.text)
 
     def __repr__(self) -> str:

@@ -16,11 +16,11 @@ from ._events import (
     encode_fields,
     received_request,
 )
-from ._fields import encode_text
+from ._fields import HeaderBlock, encode_text
 from ._http import RESPONSES
 from ._limits import DEFAULT_LIMITS, Limits
 from ._parser import HAS_LENGTH, HTTP10, KEEP_ALIVE, ORIGIN_FORM, ROLE_SERVER, UPGRADE
-from ._states import CLIENT_TABLE, DONE, IDLE, SEND_BODY, SERVER_TABLE
+from ._states import CLIENT_TABLE, DONE, IDLE, SEND_BODY, SEND_HEAD, SERVER_TABLE
 
 # RFC 9112 section 3.2.2 and 3.2.3. What the parser let through is visible ASCII.
 _ABSOLUTE_FORM: Final = re.compile(
@@ -28,6 +28,9 @@ _ABSOLUTE_FORM: Final = re.compile(
     r"(?:[/?#].*)?"
 )
 _AUTHORITY_FORM: Final = re.compile(r"(?:\[[0-9A-Fa-fvV:.]+\]|[^/?#@:\[\]]+):[0-9]+")
+
+# Methods to which a response is framed otherwise.
+_SPECIAL_METHODS: Final = frozenset({"HEAD", "CONNECT"})
 
 _STATUS_LINES: Final = {
     status: f"HTTP/1.1 {status} {phrase}\r\n" for status, (phrase, _) in RESPONSES.items()
@@ -122,6 +125,22 @@ class ServerConnection(Connection):
         Raises:
             LocalProtocolError: As for `send`.
         """
+        preset = head.preset
+        if (
+            preset is not None
+            and self.our_state is SEND_HEAD
+            and self.keep_alive
+            and head._reason is None
+            and not head._pairs
+            and not head._packed
+            and not self._peer_is_http10
+            and self._method not in _SPECIAL_METHODS
+        ):
+            # Most responses: all but the length was said before (bench: server hello).
+            beginning = preset.heads.get(head.status) or _begin_head(preset, head.status)
+            if beginning is not None:
+                self._sent(DONE)
+                return b"%b%d\r\n\r\n%b" % (beginning, len(body), body)
         self._check_send(Response)
         if self.our_state is IDLE:
             self._forget_request()
@@ -194,6 +213,16 @@ class ServerConnection(Connection):
             raise LocalProtocolError("an interim response has no body")
         lines = f"Connection: {', '.join(framing.options)}\r\n" if framing.options else ""
         return f"{_status_line(event)}{text}{lines}\r\n"
+
+
+def _begin_head(preset: HeaderBlock, status: int) -> bytes | None:
+    """Return a head up to the number of its Content-Length; None if it may have none."""
+    line = _STATUS_LINES.get(status)
+    if line is None or status < 200 or status == 204 or status == 304:
+        return None
+    beginning = encode_text(f"{line}{preset.text}Content-Length: ")
+    preset.heads[status] = beginning
+    return beginning
 
 
 def _status_line(event: Response | InformationalResponse) -> str:
