@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gzip
+import itertools
 import json
 from typing import Any
 
@@ -8,6 +10,8 @@ import pytest
 
 import httpserver as web
 from httpcore_proto import HttpVersion10, HttpVersion11
+
+_NUMBERS = itertools.count()
 
 
 def post(body: bytes, *fields: str, length: int | None = None) -> bytes:
@@ -357,16 +361,214 @@ async def test_content_unread_stops_the_client(serve: Any) -> None:
 
 
 async def test_request_is_a_mapping_and_always_true(serve: Any) -> None:
+    key = web.RequestKey("user", str)
+
     def look(request: web.Request) -> list[Any]:
         found: list[Any] = [bool(request), len(request), list(request), request == request]
         with pytest.raises(KeyError):
-            request["user"]
+            request[key]
         with pytest.raises(KeyError):
-            del request["user"]
-        request["user"] = "ann"
-        found += [request["user"], len(request), list(request), request.get("no")]
-        del request["user"]
-        return [*found, "user" in request, len({request}), request == {}]
+            del request[key]
+        found += [request.get(key), request.get(key, 1)]
+        request[key] = "ann"
+        found += [request[key], len(request), list(request) == [key], request.get("no")]
+        del request[key]
+        return [*found, key in request, len({request}), request == {}]
 
-    expected = [True, 0, [], True, "ann", 1, ["user"], None, False, 1, False]
+    expected = [True, 0, [], True, None, 1, "ann", 1, True, None, False, 1, False]
     assert await ask(serve, target("/"), look) == expected
+
+
+async def test_request_str_key_warns_once(serve: Any) -> None:
+    # No other test, and no other event loop, has warned of this one.
+    key = f"user of {id(serve):x} {next(_NUMBERS)}"
+
+    def look(request: web.Request) -> str:
+        with pytest.warns(web.NotAppKeyWarning, match=key):
+            request[key] = "ann"
+        request[key] = "bob"
+        value: str = request[key]
+        return value
+
+    assert await ask(serve, target("/"), look) == "bob"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        target("/", "a b"),
+        target("/", "a/b"),
+        target("http:///x"),
+        target("http://:80/x"),
+    ],
+)
+async def test_host_that_is_none_is_refused(serve: Any, request_: bytes) -> None:
+    """It went into `host` and `url` as it was, and from there into links (FR-20, FR-23)."""
+    async with serve(read_handler) as origin:
+        answer = await origin.ask(request_)
+
+    assert answer.status == 400
+
+
+async def test_facts_of_the_connection_outlive_it(serve: Any, reset: Any) -> None:
+    """What a handler asks after its client has gone is what it was (S176)."""
+    gone = anyio.Event()
+    found: list[Any] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        before = [str(request.url), request.path, request.method, request.remote, request.scheme]
+        reached.set()
+        await request.disconnected()
+        # Again, now that it is so.
+        await request.disconnected()
+        after = [str(request.url), request.path, request.method, request.remote, request.scheme]
+        found.append(before == after)
+        gone.set()
+        return web.Response()
+
+    reached = anyio.Event()
+    async with serve(handler) as origin:
+        peer = await origin.connect()
+        await peer.send(target("/x?y"))
+        await reached.wait()
+        await reset(peer)
+        await gone.wait()
+
+    assert found == [True]
+
+
+async def test_disconnected_waits_while_the_client_is_there(serve: Any) -> None:
+    async def handler(request: web.Request) -> web.Response:
+        with anyio.move_on_after(0) as scope:
+            await request.disconnected()
+        return web.Response(text=str(scope.cancelled_caught))
+
+    async with serve(handler) as origin:
+        assert (await origin.ask(target("/"))).text == "True"
+
+
+async def test_shutdown_is_told(serve: Any) -> None:
+    """A stream without end learns that the server ends, and ends in order."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"open" if not request.shutdown.is_set() else b"closed")
+        await request.shutdown.wait()
+        await response.write(b", closed" if request.shutdown.is_set() else b", open")
+        return response
+
+    async with serve(handler) as origin, anyio.create_task_group() as tasks:
+        peer = await origin.connect()
+        await peer.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await peer.until(b"open")
+        tasks.start_soon(origin.runner.cleanup)
+        assert b", closed" in await peer.end()
+
+
+async def test_read_interrupted_goes_on_where_it_was(serve: Any) -> None:
+    """The second call returned what the first one had left as if it were the whole body."""
+    scopes: list[anyio.CancelScope] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        with anyio.CancelScope() as scope:
+            scopes.append(scope)
+            await request.read()
+        scopes.append(scope)
+        return web.Response(body=await request.read())
+
+    async with serve(handler) as origin:
+        peer = await origin.connect()
+        await peer.send(post(b"abc", length=6))
+        while not scopes:
+            await anyio.lowlevel.checkpoint()
+        await anyio.wait_all_tasks_blocked()
+        scopes[0].cancel()
+        while len(scopes) < 2:
+            await anyio.lowlevel.checkpoint()
+        await peer.send(b"def")
+        answer = await peer.answer()
+
+    assert answer.text == "abcdef"
+
+
+async def test_read_too_large_stays_too_large(serve: Any) -> None:
+    """After a 413 that was caught, another read returned the end of the body as the whole."""
+
+    async def handler(request: web.Request) -> web.Response:
+        for _ in range(2):
+            with pytest.raises(web.HTTPRequestEntityTooLarge):
+                await request.read()
+        return web.Response(text="refused")
+
+    async with serve(handler, client_max_size=3) as origin:
+        assert (await origin.ask(chunked(b"ab", b"cd", b"e"))).text == "refused"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (gzip.compress(b"0123456789"), 200),
+        (gzip.compress(b"0123456789x"), 413),
+        (gzip.compress(b"x" * 2**24), 413),
+        (b"0123456789", 400),
+        (gzip.compress(b"0123456789")[:-1], 400),
+    ],
+    ids=["limit", "over", "bomb", "garbage", "cut"],
+)
+async def test_read_counts_decoded_bytes(serve: Any, body: bytes, status: int) -> None:
+    """The announced length, of the coded body, refused what is within the limit decoded."""
+    async with serve(read_handler, client_max_size=10) as origin:
+        answer = await origin.ask(post(body, "Content-Encoding: gzip"))
+
+    assert answer.status == status
+
+
+@pytest.mark.parametrize("charset", ["nonsense", "base64", "utf-7", "\u212a", "x" * 1000, "a/b"])
+async def test_text_unknown_charset_is_415(serve: Any, charset: str) -> None:
+    """A client that names a charset which is none was a LookupError: 500, and a traceback."""
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.Response(text=await request.text())
+
+    async with serve(handler) as origin:
+        answer = await origin.ask(post(b"x", f'Content-Type: text/plain; charset="{charset}"'))
+
+    assert answer.status == 415
+    assert charset not in answer.text
+
+
+async def test_text_not_in_its_charset_is_a_unicode_error(serve: Any) -> None:
+    async def look(request: web.Request) -> str:
+        with pytest.raises(UnicodeDecodeError):
+            await request.text()
+        return (await request.read()).hex()
+
+    assert await ask(serve, post(b"\xff"), look) == "ff"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[" * 200_000, b'{"a":' * 100_000])
+async def test_json_malformed_is_a_value_error(serve: Any, body: bytes) -> None:
+    """What was nested too deeply was a RecursionError, which nobody expects of a parser."""
+
+    async def look(request: web.Request) -> str:
+        with pytest.raises(ValueError, match=r"JSON|Expect"):
+            await request.json()
+        return "refused"
+
+    assert await ask(serve, post(body), look) == "refused"
+
+
+async def test_json_loads_is_the_callers(serve: Any) -> None:
+    found = await ask(serve, post(b"[1]"), lambda request: request.json(loads=lambda text: text))
+
+    assert found == "[1]"
+
+
+async def test_client_max_fields_is_the_servers(serve: Any) -> None:
+    found = await ask(
+        serve, target("/"), lambda request: request.client_max_fields, client_max_fields=7
+    )
+
+    assert found == 7

@@ -37,7 +37,7 @@ async def ask(serve: Any, make: Any, request: bytes = GET, **kwargs: Any) -> Any
         ({"headers": {"content-type": "a/b"}, "content_type": "a/b"}, ValueError),
         ({"headers": {"content-type": "a/b"}, "charset": "utf-8"}, ValueError),
         ({"text": b"bytes"}, TypeError),
-        ({"body": "text"}, TypeError),
+        ({"body": 5}, ValueError),
     ],
 )
 def test_response_arguments_that_do_not_fit_are_refused(

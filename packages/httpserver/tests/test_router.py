@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import pytest
@@ -22,8 +23,10 @@ def router() -> web.UrlDispatcher:
 
 def found(router: web.UrlDispatcher, path: str, method: str = "GET") -> Any:
     """Return the handler for a path and its parameters, or the methods allowed."""
-    route, values, allowed = router.find(method, path)
-    return sorted(allowed) if route is None else (route.handler, dict(values))
+    route, values = router.find(method, path)
+    if isinstance(route, web.SystemRoute):
+        return sorted(getattr(route.http_exception, "allowed_methods", ()))
+    return route.handler, dict(values)
 
 
 def test_find_plain_path_compares_it_whole(router: web.UrlDispatcher) -> None:
@@ -148,7 +151,9 @@ def test_add_resource_name_twice_is_refused(router: web.UrlDispatcher) -> None:
 
 
 def test_add_resource_frozen_is_refused(router: web.UrlDispatcher) -> None:
+    assert not router.frozen
     router.freeze()
+    assert router.frozen
 
     with pytest.raises(RuntimeError, match="frozen"):
         router.add_resource("/x")
@@ -222,7 +227,7 @@ def test_url_for_missing_value_raises(router: web.UrlDispatcher) -> None:
 def test_reprs_name_method_and_path(router: web.UrlDispatcher) -> None:
     route = router.add_route("GET", "/{a}", handler)
 
-    assert repr(route) == "<Route GET <DynamicResource /{a}>>"
+    assert repr(route) == "<ResourceRoute GET <DynamicResource /{a}>>"
 
 
 @pytest.mark.parametrize(
@@ -254,3 +259,226 @@ def test_route_defines_any_method(router: web.UrlDispatcher) -> None:
 
     assert found(router, "/x", "LOCK") == (handler, {})
     assert found(router, "/x", "GET") == (other, {})
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "a.b", "a-b", "a:b", "check-for-result", "ns.class", "import:from", "_1.é"]
+)
+def test_name_is_identifiers_with_marks_between(router: web.UrlDispatcher, name: str) -> None:
+    """Keywords may be parts of it: `check-for-result` was refused by others."""
+    router.add_resource("/x/{y}", name=name)
+
+    assert str(router[name].url_for(y="1")) == "/x/1"
+
+
+@pytest.mark.parametrize("name", ["class", "", "a b", "a..b", "1a", "a.", "-", "a/b"])
+def test_other_names_are_refused(router: web.UrlDispatcher, name: str) -> None:
+    with pytest.raises(ValueError, match="incorrect route name"):
+        router.add_resource("/x", name=name)
+    assert router.resources() == []
+
+
+def test_named_resources_are_a_view(router: web.UrlDispatcher) -> None:
+    named = router.named_resources()
+    resource = router.add_resource("/x", name="x")
+
+    assert named == {"x": resource}
+    assert dict(router) == {"x": resource}
+    with pytest.raises(TypeError):
+        named["y"] = resource  # type: ignore[index]
+
+
+# Registration.
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        None,
+        "handler",
+        lambda request: web.Response(),
+        web.Response,
+        object(),
+    ],
+)
+def test_handler_that_is_no_coroutine_function_is_refused(
+    router: web.UrlDispatcher, bad: Any
+) -> None:
+    with pytest.raises(TypeError, match="a handler is a coroutine function"):
+        router.add_route("GET", "/x", bad)
+    with pytest.raises(TypeError, match="expect_handler should be a coroutine"):
+        router.add_route("GET", "/y", handler, expect_handler=bad or print)
+
+
+def test_handler_may_be_anything_that_makes_coroutines(router: web.UrlDispatcher) -> None:
+    class Callable:
+        async def __call__(self, request: web.Request) -> web.Response:
+            return web.Response()
+
+        async def method(self, request: web.Request) -> web.Response:
+            return web.Response()
+
+    for number, good in enumerate(
+        [Callable(), Callable().method, functools.partial(handler), web.View]
+    ):
+        assert router.add_route("GET", f"/{number}", good).handler is good
+
+
+@pytest.mark.parametrize("method", ["opt\u0131ons", "\u017fearch", "g\u00e9t"])
+def test_method_of_other_letters_is_refused(router: web.UrlDispatcher, method: str) -> None:
+    """Some letters become ASCII in upper case: the dotless i, the long s."""
+    with pytest.raises(ValueError, match="not an HTTP method"):
+        router.add_route(method, "/", handler)
+
+
+def test_path_registered_again_later_is_another_resource(router: web.UrlDispatcher) -> None:
+    first = router.add_resource("/x")
+    between = router.add_resource("/y")
+    second = router.add_resource("/x")
+    first.add_route("GET", handler)
+    second.add_route("GET", other)
+    second.add_route("PUT", other)
+
+    assert router.resources() == [first, between, second]
+    assert found(router, "/x") == (handler, {})
+    assert found(router, "/x", "PUT") == (other, {})
+    assert found(router, "/x", "POST") == ["GET", "PUT"]
+
+
+def test_register_resource_refuses_what_is_none(router: web.UrlDispatcher) -> None:
+    with pytest.raises(TypeError, match="expected an AbstractResource"):
+        router.register_resource("/x")  # type: ignore[arg-type]
+
+
+def test_register_route_takes_a_route(router: web.UrlDispatcher) -> None:
+    resource = router.add_resource("/x")
+    route = web.ResourceRoute("get", handler, resource)
+    resource.register_route(route)
+
+    assert router.routes() == [route]
+    with pytest.raises(RuntimeError, match="never be executed"):
+        resource.register_route(web.ResourceRoute("GET", other, resource))
+
+
+# What is told about what is registered.
+
+
+def test_info_and_url_of_a_plain_route(router: web.UrlDispatcher) -> None:
+    route = router.add_get("/caf\u00e9/50%25", handler)
+
+    assert route.get_info() == {"path": "/caf%C3%A9/50%25"}
+    assert str(route.url_for()) == "/caf%C3%A9/50%25"
+
+
+def test_info_and_url_of_a_dynamic_route(router: web.UrlDispatcher) -> None:
+    route = router.add_get(r"/a/{x:\d+}", handler)
+    info = route.get_info()
+
+    assert info["formatter"] == "/a/{x}"
+    assert info["pattern"].fullmatch("/a/12")
+    assert str(route.url_for(x="12")) == "/a/12"
+    with pytest.raises(TypeError):
+        route.url_for(x=12)  # type: ignore[arg-type]
+
+
+def test_url_of_two_slashes_is_a_path(router: web.UrlDispatcher) -> None:
+    """It was taken for the name of a host."""
+    assert router.add_resource("//x/y").url_for().raw_path == "//x/y"
+    assert router.add_resource("//{x}/y").url_for(x="z").raw_path == "//z/y"
+
+
+def test_route_without_resource_is_a_system_route(router: web.UrlDispatcher) -> None:
+    router.add_get("/x", handler)
+    route, values = router.find("PUT", "/x")
+
+    assert isinstance(route, web.SystemRoute)
+    assert (route.status, route.reason, route.name) == (405, "Method Not Allowed", None)
+    assert (route.method, values) == ("*", {})
+    assert route.get_info() == {"http_exception": route.http_exception}
+    assert repr(route) == "<SystemRoute 405: Method Not Allowed>"
+    with pytest.raises(RuntimeError, match="no URL"):
+        route.url_for()
+
+
+# The price of a lookup.
+
+
+@pytest.fixture
+def matches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the resources that were compared, as they are."""
+    compared: list[str] = []
+    for kind in (web.PlainResource, web.DynamicResource):
+        match = kind.match
+
+        def counted(self: Any, path: str, match: Any = match) -> Any:
+            compared.append(self.canonical)
+            return match(self, path)
+
+        monkeypatch.setattr(kind, "match", counted)
+    return compared
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        ("/r{}", "/r7"),
+        ("/r{}/{{x}}", "/r7/1"),
+        ("/api/r{}/{{x}}/sub/{{y}}", "/api/r7/1/sub/2"),
+        ("/r{}/{{x:.*}}", "/r7/a/b/c"),
+    ],
+)
+@pytest.mark.parametrize("count", [10, 1000])
+def test_lookup_compares_one_resource_however_many_there_are(
+    router: web.UrlDispatcher, matches: list[str], pattern: str, path: str, count: int
+) -> None:
+    """Not so for patterns behind one and the same prefix: `/{x}/r7`. Those are tried in order."""
+    for number in range(count):
+        router.add_get(pattern.format(number), handler)
+    router.freeze()
+
+    assert found(router, path)[0] is handler
+    assert matches == [pattern.format(7).replace(":.*", "")]
+    matches.clear()
+    assert found(router, "/none/at/all") == []
+    assert matches == []
+
+
+class Index(dict[str, Any]):
+    """An index that writes down what is looked up."""
+
+    def __init__(self, index: dict[str, Any]) -> None:
+        super().__init__(index)
+        self.probes: list[str] = []
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.probes.append(key)
+        return super().get(key, default)
+
+
+async def test_lookup_of_a_long_path_is_cut_to_the_depth_of_the_routes(
+    router: web.UrlDispatcher,
+) -> None:
+    """Each of its slashes was looked up, with a copy of the path each time."""
+    router.add_get("/a/b/{rest:.*}", handler)
+    router.add_get("/a", other)
+    index = router._index = Index(router._index)
+
+    class Asks:
+        method, route_path = "GET", "/" * 100_000
+
+    assert found(router, "/a/b" + "/c" * 50_000)[0] is handler
+    assert index.probes == ["/a/b" + "/c" * 50_000, "/a/b"]
+    index.probes.clear()
+    assert found(router, Asks.route_path) == []
+    assert index.probes == [Asks.route_path, "//", "/"]
+    index.probes.clear()
+    assert (await router.resolve(Asks())).http_exception is not None  # type: ignore[arg-type]
+    assert index.probes == ["//", "/"]
+
+
+def test_lookup_without_routes(router: web.UrlDispatcher) -> None:
+    for path in ("/", "", "*", "/a/b", "//"):
+        assert found(router, path) == []

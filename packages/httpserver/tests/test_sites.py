@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+import stat
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -156,3 +161,140 @@ async def test_tls_client_that_does_not_answer_a_close_does_not_hold_up_cleanup(
         with anyio.fail_after(8):
             await origin.runner.cleanup()
         assert not origin.server.connections
+
+
+async def ask_unix(path: str) -> bytes:
+    data = b""
+    async with await anyio.connect_unix(path) as stream:
+        await stream.send(b"GET / HTTP/1.0\r\n\r\n")
+        async for piece in stream:
+            data += piece
+    return data
+
+
+@pytest.fixture
+async def runner() -> AsyncIterator[web.AppRunner]:
+    app = web.Application()
+    app.add_routes([web.get("/", facts)])
+    async with web.AppRunner(app, access_log=None) as runner:
+        yield runner
+
+
+async def test_unix_site(runner: web.AppRunner, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    site = web.UnixSite(runner, path)
+    assert site.name == f"http://unix:{path}:"
+    await site.start()
+    assert runner.addresses == [str(path)]
+    answer = await ask_unix(str(path))
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b'["http", false, ' in answer
+    await site.stop()
+    assert not path.exists()
+
+
+async def test_unix_site_tls_name(
+    runner: web.AppRunner, tmp_path: Path, server_tls: ssl.SSLContext
+) -> None:
+    assert web.UnixSite(runner, "/s", ssl_context=server_tls).name == "https://unix:/s:"
+
+
+async def test_unix_site_replaces_a_dead_socket(runner: web.AppRunner, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(path)
+    site = web.UnixSite(runner, path)
+    await site.start()
+    assert (await ask_unix(path)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_unix_site_replaces_nothing_that_lives(runner: web.AppRunner, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    first = web.UnixSite(runner, path)
+    await first.start()
+    with pytest.raises(OSError, match="in use"):
+        await web.UnixSite(runner, path).start()
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(OSError, match="in use"):
+        await web.UnixSite(runner, file).start()
+    assert file.read_text() == "mine"
+    assert (await ask_unix(str(path))).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_unix_site_removes_only_its_own_file(runner: web.AppRunner, tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    old = web.UnixSite(runner, path)
+    await old.start()
+    path.unlink()
+    new = web.UnixSite(runner, path)
+    await new.start()
+    await old.stop()
+    assert (await ask_unix(str(path))).startswith(b"HTTP/1.1 200 ")
+    path.unlink()
+    await new.stop()
+
+
+async def test_unix_site_in_the_abstract_namespace(runner: web.AppRunner) -> None:
+    path = f"\0httpserver-{os.getpid()}"
+    for _ in range(2):
+        site = web.UnixSite(runner, path)
+        await site.start()
+        assert (await ask_unix(path)).startswith(b"HTTP/1.1 200 ")
+        with pytest.raises(OSError, match="in use"):
+            await web.UnixSite(runner, path).start()
+        await site.stop()
+
+
+@pytest.mark.parametrize("listens", [False, True])
+@pytest.mark.parametrize(("address", "shown"), ADDRESSES)
+async def test_sock_site(runner: web.AppRunner, address: str, shown: str, listens: bool) -> None:
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET)
+    sock.bind((address, 0))
+    if listens:
+        sock.listen()
+    port = sock.getsockname()[1]
+    site = web.SockSite(runner, sock)
+    assert site.name == f"http://{shown}:{port}"
+    await site.start()
+    assert site.name == f"http://{shown}:{port}"
+    async with await anyio.connect_tcp(address, port) as stream:
+        await stream.send(b"GET / HTTP/1.0\r\n\r\n")
+        assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+    await site.stop()
+    assert sock.fileno() == -1
+
+
+async def test_sock_site_of_a_unix_socket(runner: web.AppRunner, tmp_path: Path) -> None:
+    path = str(tmp_path / "s")
+    sock = socket.socket(socket.AF_UNIX)
+    sock.bind(path)
+    site = web.SockSite(runner, sock)
+    assert site.name == f"http://unix:{path}:"
+    await site.start()
+    assert (await ask_unix(path)).startswith(b"HTTP/1.1 200 ")
+    await site.stop()
+    assert stat.S_ISSOCK(os.stat(path).st_mode)  # not ours: we did not make it
+
+
+async def test_named_pipe_site_is_for_windows(runner: web.AppRunner) -> None:
+    with pytest.raises(RuntimeError, match="named pipes need Windows"):
+        web.NamedPipeSite(runner, r"\\.\pipe\x")
+
+
+async def test_site_knows_server_name_and_protocol(
+    serve: Any, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    names: list[str | None] = []
+    server_tls.sni_callback = lambda sock, name, context: names.append(name)
+    server_tls.set_alpn_protocols(["http/1.1"])
+    try:
+        async with serve(facts, ssl_context=server_tls) as origin:
+            peer = await origin.connect(tls=client_tls)
+            await peer.send(GET)
+            assert (await peer.answer()).status == 200
+            await peer.close()
+    finally:
+        server_tls.sni_callback = None  # type: ignore[assignment]  # the stubs forbid it
+
+    assert names == ["localhost"]

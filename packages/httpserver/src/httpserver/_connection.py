@@ -15,72 +15,73 @@ bounds, since it would be taken for the next request.
 from __future__ import annotations
 
 import contextvars
+import socket
 from typing import Final
+
+import anyio
 
 import httpcore_proto
 from httpcore_proto import (
     NEED_DATA,
+    ContentDecoder,
+    ContentEncodingError,
     Data,
     EndOfMessage,
-    InformationalResponse,
     RemoteProtocolError,
     ServerConnection,
-    State,
+    parse_codings,
 )
-from httpcore_proto.aio import EMPTY_PAYLOAD, Link, LinkLostError, StreamReader, Task
+from httpcore_proto.aio import (
+    EMPTY_PAYLOAD,
+    Link,
+    LinkLostError,
+    StreamReader,
+    Task,
+    Waiter,
+    decode_stream,
+)
 
+from ._answering import NEVER, Answering
 from ._errors import PayloadAccessError, RequestPayloadError
-from ._exceptions import HTTPException, HTTPInternalServerError
-from ._request import Request
-from ._response import Response, StreamResponse
+from ._request import BaseRequest
+from ._response import Response
 from ._server import Server
 
-# Bodies up to this size are copied behind their head, so that both leave in one write.
-_COPY_LIMIT: Final = 65536
 # Bytes of later requests that may wait in the machine before reading stops.
 _BACKLOG_LIMIT: Final = 65536
 # Seconds for a client to take the last answer and close before we do. If we closed at
 # once, bytes still on their way to us would make the kernel throw the answer away.
 _LINGER_AFTER_CLOSE: Final = 2.0
+# To a client that is one too many.
+_TOO_MANY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\n"
+    b"Connection: close\r\nContent-Length: 0\r\nRetry-After: 1\r\n\r\n"
+)
 
-_NEVER: Final = float("inf")
-_END_OF_MESSAGE: Final = EndOfMessage()
 
-
-class HTTPConnection:
+class HTTPConnection(Answering):
     """The receiver of one link, and the carrier of its exchanges."""
 
-    __slots__ = (
-        "_body",
-        "_context",
-        "_continue_due",
-        "_dropping",
-        "_eof",
-        "_error",
-        "_lingering",
-        "_lost",
-        "_machine",
-        "_paused",
-        "_request",
-        "_sent",
-        "_server",
-        "_task",
-        "deadline",
-        "link",
-    )
-
-    link: Link
+    __slots__ = ("_cancelled", "_context", "_dropping", "_left", "_paused")
 
     def __init__(self, server: Server) -> None:
         self._server = server
         self._machine = ServerConnection(server.limits)
         # The exchange at hand: from the request's head to the end of both messages.
-        self._request: Request | None = None
+        self._request: BaseRequest | None = None
         self._task: Task | None = None
+        self._started = False
+        self._cancelled = False
+        self._handler_at = NEVER
+        self._handler_scope: anyio.CancelScope | None = None
         self._body: StreamReader | None = None  # None once its end was received
         self._error: RemoteProtocolError | None = None  # that ended the body
         self._continue_due = False
         self._sent = 0
+        # Requests that may still be answered, -1 for any number; whether this is the last.
+        self._left = server.max_requests or -1
+        self._last = False
+        self._gone: list[Waiter] | None = None
         # The response is sent, and the rest of the request's body is thrown away.
         self._dropping = False
         # Nothing more is answered; whatever comes is thrown away.
@@ -90,7 +91,7 @@ class HTTPConnection:
         self._lost = False
         #: When the client's time is up, on the server's clock; infinite while it is our
         #: turn.
-        self.deadline = _NEVER
+        self.deadline = NEVER
 
     # The link's side.
 
@@ -98,6 +99,12 @@ class HTTPConnection:
         """Wait for the first request."""
         self.link = link
         server = self._server
+        if server.max_connections and len(server.connections) >= server.max_connections:
+            link.write(_TOO_MANY)
+            link.close()
+            return
+        if server.tcp_keepalive and (sock := link.info("socket")) is not None:
+            _keep_alive(sock)
         # A request that was pipelined starts in this context; in the one before's it
         # would see that one's variables.
         self._context = contextvars.copy_context()
@@ -122,15 +129,21 @@ class HTTPConnection:
                 self.link.pause_reading()
 
     def eof_received(self) -> None:
-        """The client sends nothing more; it may still wait for an answer."""
+        """The client sends nothing more; it may still wait for an answer.
+
+        Few do: most that end here are gone, which only a write would tell. So whoever
+        asked to be told is told now.
+        """
         self._eof = True
         self._machine.receive_eof()
         if self._lingering:
             self.link.close()
         elif self._request is None:
             self._begin_exchange()
-        elif self._body is not None:
-            self._receive_body(self._body)
+        else:
+            if self._body is not None:
+                self._receive_body(self._body)
+            self._tell_gone()
 
     def link_lost(self, exc: Exception | None) -> None:
         """The client is gone. A handler goes on, unless it is to be cancelled."""
@@ -138,10 +151,33 @@ class HTTPConnection:
         if self._body is not None:
             self._body.set_exception(LinkLostError("the client is gone"))
             self._body = None
+        self._tell_gone()
         if self._task is None:
             self._leave()
-        elif self._server.handler_cancellation:
+        else:
+            self._leave_unserved()
+
+    def _tell_gone(self) -> None:
+        """The client is gone, or will be: it sends nothing more."""
+        if self._gone is not None:
+            for waiter in self._gone:
+                waiter.set()
+        if self._task is not None and not self._cancelled and self._cancels_handler:
+            self._cancelled = True
             self._task.cancel()
+
+    @property
+    def _cancels_handler(self) -> bool:
+        """Whether the handler is to be cancelled when its client goes away."""
+        # A request that is not routed yet has no wish.
+        wanted = getattr(self._request, "handler_cancellation", None)
+        return self._server.handler_cancellation if wanted is None else bool(wanted)
+
+    def _leave_unserved(self) -> None:
+        # A task that is cancelled before its first step never makes it, on asyncio, and then
+        # nobody else would take this connection off.
+        if self._cancelled and self._lost and not self._started:
+            self._leave()
 
     def _leave(self) -> None:
         server = self._server
@@ -152,13 +188,17 @@ class HTTPConnection:
 
     def expired(self) -> None:
         """The client's time is up."""
-        body = self._body
+        body, server = self._body, self._server
+        if self._handler_scope is not None and self._handler_at <= server.runtime.now():
+            self._handler_at = NEVER
+            self._handler_scope.cancel()
+            return
         if body is not None and not self._dropping:
             if body.paused:
                 # The handler is slow, not the client.
-                self.deadline = self._server.clock + self._server.body_timeout
+                self._set_deadline(server.clock + server.body_timeout)
                 return
-            self.deadline = _NEVER
+            self.deadline = NEVER
         self.link.abort()
 
     def shut_down(self) -> None:
@@ -170,9 +210,11 @@ class HTTPConnection:
 
     def abort(self) -> None:
         """End now."""
-        if self._task is not None:
-            self._task.cancel()
         self.link.abort()
+        if self._task is not None:
+            self._cancelled = True
+            self._task.cancel()
+            self._leave_unserved()
 
     # Receiving.
 
@@ -196,7 +238,7 @@ class HTTPConnection:
     def _start(self, event: httpcore_proto.Request) -> None:
         server, machine = self._server, self._machine
         content = EMPTY_PAYLOAD
-        self.deadline = _NEVER
+        self.deadline = NEVER
         try:
             following = machine.next_event()
         except RemoteProtocolError as exc:
@@ -211,9 +253,28 @@ class HTTPConnection:
                     self._receive_body(content)
                 else:
                     self.deadline = server.clock + server.body_timeout
+                if event.has_content_encoding and server.auto_decompress:
+                    content = self._decoded(event, content)
         server.requests_count += 1
-        request = self._request = Request(event, content, self)
+        self._left -= 1
+        self._last = server.closing or not self._left
+        request = self._request = server.request_factory(event, content, self)
+        self._started = self._cancelled = False
         self._task = server.runtime.spawn(self._serve, request)
+
+    def _decoded(self, event: httpcore_proto.Request, coded: StreamReader) -> StreamReader:
+        """Return the body with its content codings undone, when it is read."""
+        try:
+            codings = parse_codings(", ".join(event.headers.getall("Content-Encoding")))
+            decoder = ContentDecoder(codings)
+        except ContentEncodingError as exc:
+            if exc.rule == "coding-unknown":
+                # Perhaps the handler knows it: aiohttp hands such a body on as it is.
+                return coded
+            refused = StreamReader(None)
+            refused.set_exception(exc)
+            return refused
+        return decode_stream(coded, decoder, limit=self._server.read_bufsize)
 
     def _receive_body(self, body: StreamReader) -> None:
         machine = self._machine
@@ -225,7 +286,7 @@ class HTTPConnection:
                         body.feed_data(event.data, event.chunk_ends)
                 else:
                     self._body = None
-                    self.deadline = _NEVER
+                    self.deadline = self._handler_at
                     if self._dropping:
                         self._next()
                     else:
@@ -235,7 +296,7 @@ class HTTPConnection:
             self._break_body(body, exc)
             return
         if not self._dropping:
-            self.deadline = self._server.clock + self._server.body_timeout
+            self._set_deadline(self._server.clock + self._server.body_timeout)
 
     def _break_body(self, body: StreamReader, exc: RemoteProtocolError) -> None:
         self._body = None
@@ -249,163 +310,18 @@ class HTTPConnection:
 
     def _reject(self, exc: RemoteProtocolError) -> None:
         """Answer a request that is none, and close."""
-        fields = [("Content-Type", "text/plain; charset=utf-8")]
-        head = httpcore_proto.Response(
-            status=exc.status_hint, headers=fields, preset=self._server.presets.get(None)
-        )
-        self._server.logger.debug("bad request from %s: %s", self.link.info("peername"), exc)
-        self.link.write(self._machine.send_message(head, f"{exc.message}\n".encode()))
+        server = self._server
+        server.logger.debug("bad request from %s: %s", self.link.info("peername"), exc)
+        response = Response(status=exc.status_hint, text=f"{exc.message}\n")
+        head = response.make_head(server.presets)
+        data = self._machine.send_message(head, response.plain_body)
+        self.link.write(data)
+        if server.access_logger is not None:
+            response.body_length = len(data)
+            nobody_knows = httpcore_proto.Request(method="UNKNOWN", target="/")
+            request = server.request_factory(nobody_knows, EMPTY_PAYLOAD, self)
+            server.access_logger.log(request, response, 0.0)
         self._linger()
-
-    # Answering.
-
-    async def _serve(self, request: Request) -> None:
-        """Run the handler and send what it returns; the body of a request's task."""
-        server = self._server
-        try:
-            try:
-                response = await server.handler(request)
-                # isinstance() is slow on what is also a Mapping; most are this very type.
-                if type(response) is not Response and not isinstance(response, StreamResponse):
-                    raise TypeError(f"handler returned {response!r}, expected a response")
-            except HTTPException as exc:
-                response = exc
-            except Exception as exc:
-                response = self._error_response(request, exc)
-                if self._machine.our_state is not State.SEND_HEAD:
-                    raise LinkLostError("the response was cut") from exc
-            if type(response) is Response and not response.prepared:
-                self._send_whole(response)
-            else:
-                await self._send(request, response)
-            if self.link.needs_drain:
-                await self.link.drain()
-            if server.access_logger is not None:
-                server.access_logger.log(request, response, self._sent)
-        except OSError:
-            # The client is gone, takes nothing any more, or must see that its answer is
-            # cut; what there was to tell is in the log.
-            self.link.abort()
-        except Exception:
-            server.logger.exception("error while sending the response to %r", request)
-            self._give_up()
-        except BaseException:
-            self._task = None
-            self.link.abort()
-            self._end_exchange()
-            raise
-        self._task = None
-        if self._body is None and not self._lost:
-            self._next()
-        else:
-            self._end_exchange()
-        if self.link.needs_drain and not self.link.closing:
-            await self._flush()
-
-    async def _flush(self) -> None:
-        try:
-            await self.link.drain()
-        except OSError:
-            self.link.abort()
-
-    def _error_response(self, request: Request, exc: Exception) -> StreamResponse:
-        server = self._server
-        if isinstance(exc, RequestPayloadError) and self._error is not None:
-            status, text = self._error.status_hint, f"{self._error.message}\n"
-            response: StreamResponse = Response(status=status, text=text)
-        elif isinstance(exc, TimeoutError):
-            server.logger.debug("handler of %r timed out", request, exc_info=exc)
-            response = Response(status=504, text="504: Gateway Timeout")
-        elif isinstance(exc, OSError) and self.link.closing:
-            response = HTTPInternalServerError()
-        else:
-            server.logger.error("error handling %r", request, exc_info=exc)
-            response = HTTPInternalServerError()
-        response.force_close()
-        return response
-
-    def _give_up(self) -> None:
-        """Answer 500 in place of a response that was not begun; cut one that was."""
-        if self._machine.our_state is State.SEND_HEAD:
-            error = HTTPInternalServerError()
-            self.link.write(self._machine.send_message(self._head(error), error.body or b""))
-        else:
-            self.link.abort()
-
-    async def _send(self, request: Request, response: StreamResponse) -> None:
-        """Send a response, or what of it the handler left."""
-        if response.prepared:
-            if self._machine.our_state is State.SEND_HEAD:
-                raise RuntimeError(f"{response!r} was sent before, to another request")
-            await response.write_eof()
-        elif isinstance(response, Response):
-            self._send_whole(response)
-        else:
-            await response.prepare(request)
-            await response.write_eof()
-
-    def _send_whole(self, response: Response) -> None:
-        machine, link = self._machine, self.link
-        if machine.our_state is not State.SEND_HEAD:
-            raise RuntimeError(f"{response!r} after another response was begun")
-        body = response.body or b""
-        if len(body) <= _COPY_LIMIT:
-            if self._server.closing:
-                response.force_close()
-            link.write(machine.send_message(response.make_head(self._server.presets), body))
-        else:
-            response.tell_length()
-            link.write(machine.send(self._head(response)))
-            events: tuple[Data | EndOfMessage, ...] = (Data(body), _END_OF_MESSAGE)
-            for event in events:
-                if data := machine.send(event):
-                    link.write(data)
-        self._sent = len(body)
-
-    def _head(self, response: StreamResponse) -> httpcore_proto.Response:
-        if self._server.closing:
-            response.force_close()
-        return response.make_head(self._server.presets)
-
-    # What requests and responses call.
-
-    @property
-    def client_max_size(self) -> int:
-        """Most bytes of a body to be read at once; 0 for no limit."""
-        return self._server.client_max_size
-
-    async def send_continue(self) -> None:
-        """Tell a client that waits for it to send the body; again does nothing."""
-        if self._continue_due:
-            self._continue_due = False
-            link = self.link
-            link.write(self._machine.send(InformationalResponse(status=100)))
-            if link.needs_drain:
-                await link.drain()
-
-    async def start_response(self, response: StreamResponse) -> None:
-        """Send the head of a response that comes in pieces."""
-        self._sent = 0
-        link = self.link
-        link.write(self._machine.send(self._head(response)))
-        if link.needs_drain:
-            await link.drain()
-
-    async def write_body(self, data: bytes) -> None:
-        """Write a piece of body; waits while the client takes nothing."""
-        link = self.link
-        link.write(self._machine.send(Data(data)))
-        self._sent += len(data)
-        if link.needs_drain:
-            await link.drain()
-
-    async def finish_response(self) -> None:
-        """Write the end of the body."""
-        link = self.link
-        if data := self._machine.send(_END_OF_MESSAGE):
-            link.write(data)
-        if link.needs_drain:
-            await link.drain()
 
     # Between exchanges.
 
@@ -456,6 +372,16 @@ class HTTPConnection:
             self.link.close()
             return
         self.link.write_eof()
-        self.deadline = self._server.clock + _LINGER_AFTER_CLOSE
+        # A client that takes the answer slowly has the time of one that sends slowly.
+        seconds = self._server.body_timeout if self.link.needs_drain else _LINGER_AFTER_CLOSE
+        self.deadline = self._server.clock + seconds
         # Reading must go on, or the client's close would not be seen.
         self.link.resume_reading()
+
+
+def _keep_alive(sock: socket.socket) -> None:
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    except OSError:
+        # Not every family has it, and what it finds out is found out by time-outs as well.
+        pass

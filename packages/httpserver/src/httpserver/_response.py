@@ -1,278 +1,70 @@
-"""Responses: what a handler returns, or writes piece by piece."""
+"""Responses with their whole body at hand."""
 
 from __future__ import annotations
 
-import http
 import json
-from collections.abc import Callable, Iterator, MutableMapping
-from typing import Any, Final, Protocol
+from collections.abc import Callable
+from typing import Any, Final
 
-from multidict import CIMultiDict
+import anyio
 
-import httpcore_proto
-from httpcore_proto import SERVER_SOFTWARE, HeaderBlock, HeadersLike, parse_content_type
-from httpcore_proto.aio import Link
+from httpcore_proto import ContentEncoder, HeadersLike
+from httpcore_proto.aio import Payload, PayloadLookupError, get_payload
 
-from ._preset import Presets
+from ._exchange import Preparable
+from ._response_head import OCTET_STREAM, check_reason
+from ._stream_response import DEFAULT_EXECUTOR_SIZE
+from ._stream_response import ContentCoding as ContentCoding
+from ._stream_response import StreamResponse as StreamResponse
 
-_REASONS: Final = {status.value: status.phrase for status in http.HTTPStatus}
-_OCTET_STREAM: Final = "application/octet-stream"
 _TEXT_UTF8: Final = "text/plain; charset=utf-8"
 # For `text` of a response whose content type the program gave without charset.
 _DEFAULT_CHARSET: Final = "utf-8"
-
-
-class Exchange(Protocol):
-    """What requests and responses need of the connection that carries them."""
-
-    @property
-    def link(self) -> Link:
-        """The link that the request came over."""
-
-    @property
-    def client_max_size(self) -> int:
-        """Most bytes of a body to be read at once; 0 for no limit."""
-
-    async def send_continue(self) -> None:
-        """Tell a client that waits for it to send the body."""
-
-    async def start_response(self, response: StreamResponse) -> None:
-        """Send the head."""
-
-    async def write_body(self, data: bytes) -> None:
-        """Write a piece of body, and wait while the client is slow."""
-
-    async def finish_response(self) -> None:
-        """Write the end."""
-
-
-class Preparable(Protocol):
-    """A request, as far as responses know it."""
-
-    @property
-    def exchange(self) -> Exchange:
-        """The exchange that it began."""
-
-
-class StreamResponse(MutableMapping[str, Any]):
-    """A response whose body is written piece by piece.
-
-    `await prepare(request)` sends the head, `await write(data)` pieces of the body,
-    `await write_eof()` the end; the server does the last if the handler does not. The
-    body is chunked unless `headers` say `Content-Length`, and lasts up to the end of the
-    connection for an HTTP/1.0 client.
-
-    Also a mapping, for whatever middlewares and handlers want to keep with it. Equality
-    is identity. A response can be sent once.
-
-    Args:
-        status: 200 to 599.
-        reason: Reason phrase; the standard one unless given, empty for a status that has
-            none.
-        headers: Fields to send; more can be set in `headers` until the head is sent.
-    """
-
-    _headers: CIMultiDict[str] | None = None
-    _exchange: Exchange | None = None
-    _ended = False
-    _force_close = False
-    _storage: dict[str, Any] | None = None
-    #: Content-Type as long as `headers` was not asked for.
-    _content_type: str | None = _OCTET_STREAM
-
-    def __init__(
-        self, *, status: int = 200, reason: str | None = None, headers: HeadersLike | None = None
-    ) -> None:
-        self._status = status
-        self._reason = reason
-        if headers is not None:
-            self._headers = CIMultiDict(headers)
-
-    @property
-    def status(self) -> int:
-        """The status code."""
-        return self._status
-
-    @property
-    def reason(self) -> str:
-        """The reason phrase."""
-        return _REASONS.get(self._status, "") if self._reason is None else self._reason
-
-    def set_status(self, status: int, reason: str | None = None) -> None:
-        """Set status and reason.
-
-        Raises:
-            RuntimeError: The head was sent.
-        """
-        if self._exchange is not None:
-            raise RuntimeError("cannot change the status: the head was sent")
-        self._status = status
-        self._reason = reason
-
-    @property
-    def prepared(self) -> bool:
-        """Whether the head was sent."""
-        return self._exchange is not None
-
-    @property
-    def headers(self) -> CIMultiDict[str]:
-        """The fields to send; changes count until the head is sent.
-
-        `Content-Type` is added when the head is sent, if it is not there then.
-        """
-        if self._headers is None:
-            self._headers = CIMultiDict()
-            if self._content_type is not None and self._content_type is not _OCTET_STREAM:
-                self._headers["Content-Type"] = self._content_type
-        return self._headers
-
-    @property
-    def content_type(self) -> str:
-        """Media type in lower case without parameters."""
-        return parse_content_type(self._full_content_type or "").media_type
-
-    @property
-    def _full_content_type(self) -> str | None:
-        value = None if self._headers is None else self._headers.get("Content-Type")
-        return self._content_type if value is None else value
-
-    def force_close(self) -> None:
-        """End the connection after this response; cannot be taken back."""
-        self._force_close = True
-
-    async def prepare(self, request: Preparable) -> None:
-        """Send the head; again does nothing.
-
-        Raises:
-            LocalProtocolError: A field, the reason or the status is not fit to be sent.
-            OSError: The client is gone.
-        """
-        if self._exchange is None:
-            exchange = request.exchange
-            await exchange.start_response(self)
-            self._exchange = exchange
-
-    async def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send a piece of the body; waits while the client takes nothing.
-
-        Raises:
-            RuntimeError: Before `prepare` or after `write_eof`.
-            LocalProtocolError: More than Content-Length.
-            OSError: The client is gone.
-        """
-        if self._exchange is None:
-            raise RuntimeError("cannot write before prepare()")
-        if self._ended:
-            raise RuntimeError("cannot write after write_eof()")
-        await self._exchange.write_body(bytes(data))
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Send the last piece, if any, and the end; again does nothing.
-
-        Raises:
-            RuntimeError: Before `prepare`.
-            LocalProtocolError: Less than Content-Length was written.
-            OSError: The client is gone.
-        """
-        if self._ended:
-            return
-        if data:
-            await self.write(data)
-        elif self._exchange is None:
-            raise RuntimeError("cannot write before prepare()")
-        self._ended = True
-        await self._exchange.finish_response()  # type: ignore[union-attr]  # write() checked
-
-    def make_head(self, presets: Presets) -> httpcore_proto.Response:
-        """Return the head as the protocol core takes it; called once, by the server."""
-        headers = self._headers
-        if headers is None and not self._force_close:
-            return httpcore_proto.Response(
-                status=self._status, reason=self._reason, preset=presets.get(self._content_type)
-            )
-        fields = [] if headers is None else list(headers.items())
-        names = {name.lower() for name, _ in fields}
-        content_type = None if "content-type" in names else self._content_type
-        preset: HeaderBlock | None = presets.get(content_type)
-        if "date" in names or "server" in names:
-            # The program's own Date or Server stands in for ours.
-            preset = None
-            for name, value in (
-                ("Content-Type", content_type),
-                ("Date", presets.date),
-                ("Server", SERVER_SOFTWARE),
-            ):
-                if value is not None and name.lower() not in names:
-                    fields.append((name, value))
-        if self._force_close:
-            fields.append(("Connection", "close"))
-        return httpcore_proto.Response(
-            status=self._status, reason=self._reason, headers=fields, preset=preset
-        )
-
-    def __getitem__(self, key: str) -> Any:
-        return (self._storage or {})[key]
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        if self._storage is None:
-            self._storage = {}
-        self._storage[key] = value
-
-    def __delitem__(self, key: str) -> None:
-        del (self._storage or {})[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._storage or ())
-
-    def __len__(self) -> int:
-        return len(self._storage or ())
-
-    def __bool__(self) -> bool:
-        # A mapping without items is false; a response never is.
-        return True
-
-    __hash__ = object.__hash__
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.status} {self.reason}>"
 
 
 class Response(StreamResponse):
     """A response with its whole body at hand.
 
     Args:
-        body: The body as bytes; not together with `text`.
+        body: The body: bytes, or whatever the payload registry takes: a file, a `FormData`'s
+            payload, an async iterable, and so on. A payload's fields are sent, unless
+            `headers` has them: a file gets a Content-Disposition, as in aiohttp. Not together
+            with `text`.
         status: 200 to 599.
         reason: Reason phrase; the standard one unless given.
         text: The body as text, encoded by `charset`.
         headers: Fields to send.
         content_type: Media type; `text/plain` for text, else `application/octet-stream`.
         charset: For `text`, and told in Content-Type; UTF-8 unless given.
+        zlib_executor_size: Bytes above which a body is coded in a worker thread.
 
     Raises:
-        ValueError: Arguments that exclude each other.
-        TypeError: `text` is no `str`, or `body` no bytes.
+        ValueError: Arguments that exclude each other, or a body that is none.
+        TypeError: `text` is no `str`.
     """
+
+    _body: bytes | None = None
+    _payload: Payload | None = None
 
     def __init__(
         self,
         *,
-        body: bytes | bytearray | memoryview | None = None,
+        body: Any = None,
         status: int = 200,
         reason: str | None = None,
         text: str | None = None,
         headers: HeadersLike | None = None,
         content_type: str | None = None,
         charset: str | None = None,
+        zlib_executor_size: int = DEFAULT_EXECUTOR_SIZE,
     ) -> None:
         self._status = status
-        self._reason = reason
+        self._reason = reason if reason is None else check_reason(reason)
+        if zlib_executor_size != DEFAULT_EXECUTOR_SIZE:
+            self._executor_size = zlib_executor_size
         if headers is not None:
-            self._headers = CIMultiDict(headers)
-            if (content_type or charset) and "Content-Type" in self._headers:
+            self._set_headers(headers)
+            if (content_type or charset) and "Content-Type" in self.headers:
                 raise ValueError("Content-Type in headers excludes content_type and charset")
         if content_type is not None and "charset" in content_type:
             raise ValueError("charset must not be in content_type: it has its own argument")
@@ -281,7 +73,7 @@ class Response(StreamResponse):
                 raise ValueError("body and text exclude each other")
             if not isinstance(text, str):
                 raise TypeError(f"text must be str, got {type(text).__name__}")
-            self._body: bytes | None = text.encode(charset or _DEFAULT_CHARSET)
+            self._body = text.encode(charset or _DEFAULT_CHARSET)
             if content_type is None and charset is None:
                 self._content_type = _TEXT_UTF8
             else:
@@ -289,40 +81,127 @@ class Response(StreamResponse):
                     f"{content_type or 'text/plain'}; charset={charset or _DEFAULT_CHARSET}"
                 )
         else:
-            if body is not None and not isinstance(body, (bytes, bytearray, memoryview)):
-                raise TypeError(f"body must be bytes, got {type(body).__name__}")
-            self._body = bytes(body) if body is not None else None
             if content_type is not None:
                 self._content_type = (
                     f"{content_type}; charset={charset}" if charset else content_type
                 )
             elif body is None:
                 self._content_type = None
+            if body is not None:
+                self._set_body(body, told=content_type is not None)
+
+    def _set_body(self, body: Any, *, told: bool) -> None:
+        if isinstance(body, (bytes, bytearray, memoryview)):
+            self._body, self._payload = bytes(body), None
+            return
+        try:
+            payload = get_payload(body)
+        except PayloadLookupError as exc:
+            raise ValueError(f"a body cannot be of type {type(body).__name__}") from exc
+        self._body, self._payload = None, payload
+        self.is_plain = False
+        headers = self.headers
+        for name, value in payload.headers.items():
+            if name.lower() == "content-type":
+                if not told and name not in headers:
+                    self._content_type = value
+                    headers[name] = value
+            elif name not in headers:
+                headers[name] = value
 
     @property
-    def body(self) -> bytes | None:
-        """The body, or None without one."""
-        return self._body
+    def body(self) -> bytes | Payload | None:
+        """The body, or None without one; may be set before the head is sent."""
+        return self._body if self._payload is None else self._payload
+
+    @body.setter
+    def body(self, value: Any) -> None:
+        self._check_unsent()
+        if value is None:
+            self._body = self._payload = None
+        else:
+            self._set_body(value, told=self._headers is not None and "Content-Type" in self.headers)
 
     @property
     def text(self) -> str | None:
-        """The body decoded by its charset, or None without one."""
+        """The body decoded by its charset, or None without one.
+
+        Setting it encodes it by that charset, UTF-8 if there is none yet.
+        """
         if self._body is None:
             return None
-        charset = parse_content_type(self._full_content_type or "").charset
-        return self._body.decode(charset or _DEFAULT_CHARSET)
+        return self._body.decode(self.charset or _DEFAULT_CHARSET)
+
+    @text.setter
+    def text(self, value: str | None) -> None:
+        self._check_unsent()
+        self._payload = None
+        if value is None:
+            self._body = None
+            return
+        if not isinstance(value, str):
+            raise TypeError(f"text must be str, got {type(value).__name__}")
+        if self.content_type == OCTET_STREAM:
+            self.content_type = "text/plain"
+        if self.charset is None:
+            self.charset = _DEFAULT_CHARSET
+        self._body = value.encode(self.charset or _DEFAULT_CHARSET)
+
+    @property
+    def content_length(self) -> int | None:
+        """Length of the body in bytes; None if it is not known.
+
+        Raises:
+            RuntimeError: When set: the body decides about it.
+        """
+        told = super().content_length
+        if told is not None:
+            return told
+        if self.chunked:
+            return None
+        return self._payload.size if self._payload is not None else len(self._body or b"")
+
+    @content_length.setter
+    def content_length(self, value: int | None) -> None:
+        raise RuntimeError("the body decides about Content-Length")
+
+    @property
+    def plain_body(self) -> bytes:
+        """The body of a response that `is_plain`."""
+        return self._body or b""
 
     def tell_length(self) -> None:
         """Set Content-Length, unless the program said how the body is framed."""
         headers = self.headers
         if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
-            headers["Content-Length"] = str(len(self._body or b""))
+            size = len(self._body or b"") if self._payload is None else self._payload.size
+            if size is not None:
+                headers["Content-Length"] = str(size)
 
     async def prepare(self, request: Preparable) -> None:
         """Send the head; again does nothing. As of `StreamResponse`."""
         if not self.prepared:
-            self.tell_length()
+            if self._compresses:
+                await self._code(request)
+            if self._encoder is None:
+                self.tell_length()
         await super().prepare(request)
+
+    async def _code(self, request: Preparable) -> None:
+        """Code the body that is here; one that comes in pieces is coded on its way."""
+        if self._payload is not None:
+            return
+        coding = self._choose_coding(request)
+        self._compresses = False
+        if coding is None or not self._body:
+            return
+        strategy = self._strategy if coding in ("gzip", "deflate") else None
+        encoder = ContentEncoder(coding, strategy=strategy)
+        if len(self._body) > self._executor_size:
+            self._body = await anyio.to_thread.run_sync(_encode_whole, encoder, self._body)
+        else:
+            self._body = _encode_whole(encoder, self._body)
+        self.headers.pop("Content-Length", None)
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the body, if `prepare` was called by hand.
@@ -332,7 +211,32 @@ class Response(StreamResponse):
         """
         if data:
             raise ValueError("the body of a Response is given when it is made")
-        await super().write_eof(self._body or b"")
+        if self._ended:
+            return
+        if self._payload is None:
+            await super().write_eof(self._body or b"")
+            return
+        try:
+            if self._exchange is not None and self._exchange.sends_body:
+                await self._payload.write(self)
+            await super().write_eof()
+        finally:
+            await self.close_body()
+
+    async def close_body(self) -> None:
+        """Let go of what the body holds, a file, say; again does nothing."""
+        payload, self._payload = self._payload, None
+        if payload is not None:
+            with anyio.CancelScope(shield=True):
+                await payload.close()
+
+    def _check_unsent(self) -> None:
+        if self.prepared:
+            raise RuntimeError("cannot change the body: the head was sent")
+
+
+def _encode_whole(encoder: ContentEncoder, data: bytes) -> bytes:
+    return encoder.encode(data) + encoder.finish()
 
 
 def json_response(
@@ -372,4 +276,37 @@ def json_response(
         reason=reason,
         headers=headers,
         content_type=content_type,
+    )
+
+
+def json_bytes_response(
+    data: Any = None,
+    *,
+    dumps: Callable[[Any], bytes],
+    body: bytes | None = None,
+    status: int = 200,
+    reason: str | None = None,
+    headers: HeadersLike | None = None,
+    content_type: str = "application/json",
+) -> Response:
+    """Return a response with `data` as JSON, encoded by a `dumps` that returns bytes.
+
+    Args:
+        data: Whatever `dumps` takes; not together with `body`.
+        dumps: Makes the JSON, in UTF-8.
+        body: JSON that is ready.
+        status: As for `Response`.
+        reason: As for `Response`.
+        headers: As for `Response`.
+        content_type: Media type; no charset is told (RFC 8259 section 11).
+
+    Raises:
+        ValueError: `data` together with `body`.
+    """
+    if body is None:
+        body = dumps(data)
+    elif data is not None:
+        raise ValueError("data excludes body")
+    return Response(
+        body=body, status=status, reason=reason, headers=headers, content_type=content_type
     )

@@ -1,0 +1,345 @@
+"""The half of a connection that runs handlers and sends what they return."""
+
+from __future__ import annotations
+
+import os
+from typing import BinaryIO, Final
+
+import anyio
+
+import httpcore_proto
+from httpcore_proto import (
+    BadHttpMessage,
+    Data,
+    EndOfMessage,
+    HeadersLike,
+    InformationalResponse,
+    Limits,
+    RemoteProtocolError,
+    ServerConnection,
+    State,
+)
+from httpcore_proto.aio import Link, LinkLostError, StreamReader, Task, Waiter
+
+from ._error_pages import internal_error
+from ._errors import RequestPayloadError
+from ._exceptions import HTTPException
+from ._request import BaseRequest
+from ._response import Response, StreamResponse
+from ._server import Server
+
+# Bodies up to this size are copied behind their head, so that both leave in one write.
+_COPY_LIMIT: Final = 65536
+# Bytes of a file that are read at once where there is no sendfile; aiohttp's number.
+_FILE_BLOCK: Final = 2**18
+
+NEVER: Final = float("inf")
+_END_OF_MESSAGE: Final = EndOfMessage()
+
+
+class Answering:
+    """One request at a time gets its answer; see `HTTPConnection`, which receives."""
+
+    __slots__ = (
+        "_body",
+        "_continue_due",
+        "_eof",
+        "_error",
+        "_gone",
+        "_handler_at",
+        "_handler_scope",
+        "_last",
+        "_lingering",
+        "_lost",
+        "_machine",
+        "_request",
+        "_sent",
+        "_server",
+        "_started",
+        "_task",
+        "deadline",
+        "link",
+    )
+
+    link: Link
+    deadline: float
+    _server: Server
+    _machine: ServerConnection
+    _task: Task | None
+    _body: StreamReader | None
+    _error: RemoteProtocolError | None
+    _continue_due: bool
+    _eof: bool
+    _handler_at: float
+    _request: BaseRequest | None
+    _handler_scope: anyio.CancelScope | None
+    _last: bool
+    _lingering: bool
+    _lost: bool
+    _gone: list[Waiter] | None
+    _sent: int
+    _started: bool
+
+    def _next(self) -> None:
+        raise NotImplementedError
+
+    def _end_exchange(self) -> None:
+        raise NotImplementedError
+
+    def _linger(self) -> None:
+        raise NotImplementedError
+
+    async def _serve(self, request: BaseRequest) -> None:
+        """Run the handler and send what it returns; the body of a request's task."""
+        server = self._server
+        self._started = True
+        access_logger = server.access_logger
+        began = server.runtime.now() if access_logger is not None else 0.0
+        try:
+            try:
+                if server.handler_timeout is None:
+                    response = await server.handler(request)
+                else:
+                    response = await self._handle_in_time(request, server.handler_timeout)
+                # isinstance() is slow on what is also a Mapping; most are this very type.
+                if type(response) is not Response and not isinstance(response, StreamResponse):
+                    raise TypeError(f"handler returned {response!r}, expected a response")
+            except HTTPException as exc:
+                response = exc
+            except Exception as exc:
+                response = self._error_response(request, exc)
+                if self._machine.our_state is not State.SEND_HEAD:
+                    raise LinkLostError("the response was cut") from exc
+            if type(response) is Response and response.is_plain and server.on_prepare is None:
+                self._send_whole(response)
+            else:
+                await self._send(request, response)
+            if self.link.needs_drain:
+                await self.link.drain()
+            response.body_length = self._sent
+            if access_logger is not None:
+                access_logger.log(request, response, server.runtime.now() - began)
+        except OSError:
+            # The client is gone, takes nothing any more, or must see that its answer is
+            # cut; what there was to tell is in the log.
+            self.link.abort()
+        except Exception as exc:
+            server.logger.exception("error while sending the response to %r", request)
+            self._give_up(request, exc)
+        except BaseException:
+            self._task = None
+            self.link.abort()
+            self._end_exchange()
+            raise
+        self._task = None
+        if self._body is None and not self._lost:
+            self._next()
+        else:
+            self._end_exchange()
+        if self.link.needs_drain and not self.link.closing:
+            await self._flush()
+
+    async def _handle_in_time(self, request: BaseRequest, seconds: float) -> StreamResponse:
+        """Run the handler; cancel it when the server's clock finds that its time is up."""
+        self._handler_at = self._server.clock + seconds
+        self._set_deadline(self.deadline)
+        try:
+            with anyio.CancelScope() as self._handler_scope:
+                return await self._server.handler(request)
+        finally:
+            self._handler_scope = None
+            self._handler_at = NEVER
+        raise TimeoutError(f"handler_timeout of {seconds} s passed")
+
+    def _set_deadline(self, when: float) -> None:
+        """Set when the client's time is up, or the handler's if that is earlier."""
+        self.deadline = when if when < self._handler_at else self._handler_at
+
+    async def _flush(self) -> None:
+        try:
+            await self.link.drain()
+        except OSError:
+            self.link.abort()
+        if self._lingering:
+            self._linger()
+
+    def _error_response(self, request: BaseRequest, exc: Exception) -> StreamResponse:
+        server = self._server
+        error = exc.__cause__ if isinstance(exc, RequestPayloadError) else exc
+        if isinstance(error, BadHttpMessage):
+            response: StreamResponse = Response(status=error.status_hint, text=f"{error.message}\n")
+        elif isinstance(exc, TimeoutError):
+            server.logger.debug("handler of %r timed out", request, exc_info=exc)
+            response = Response(status=504, text="504: Gateway Timeout")
+        else:
+            if not (isinstance(exc, OSError) and self.link.closing):
+                server.logger.error("error handling %r", request, exc_info=exc)
+            response = internal_error(request, exc, debug=server.debug)
+        response.force_close()
+        return response
+
+    def _give_up(self, request: BaseRequest, exc: Exception) -> None:
+        """Answer 500 in place of a response that was not begun; cut one that was."""
+        if self._machine.our_state is State.SEND_HEAD:
+            self._send_whole(internal_error(request, exc, debug=self._server.debug))
+        else:
+            self.link.abort()
+
+    async def _send(self, request: BaseRequest, response: StreamResponse) -> None:
+        """Send a response, or what of it the handler left."""
+        if not isinstance(response, Response):
+            await self._send_stream(request, response)
+        elif response.is_plain and self._server.on_prepare is None:
+            self._send_whole(response)
+        else:
+            try:
+                await self._send_stream(request, response)
+            finally:
+                await response.close_body()
+
+    async def _send_stream(self, request: BaseRequest, response: StreamResponse) -> None:
+        if response.prepared:
+            if self._machine.our_state is State.SEND_HEAD:
+                raise RuntimeError(f"{response!r} was sent before, to another request")
+        else:
+            await response.prepare(request)
+        await response.write_eof()
+
+    def _send_whole(self, response: Response) -> None:
+        machine, link = self._machine, self.link
+        if machine.our_state is not State.SEND_HEAD:
+            raise RuntimeError(f"{response!r} after another response was begun")
+        body = response.plain_body
+        if len(body) <= _COPY_LIMIT:
+            if self._last or self._continue_due:
+                response.force_close()
+            data = machine.send_message(response.make_head(self._server.presets), body)
+            self._sent = len(data)
+            link.write(data)
+        else:
+            response.tell_length()
+            self._sent = 0
+            self._write(self._head(response))
+            self._write(Data(body))
+            self._write(_END_OF_MESSAGE)
+
+    def _write(self, event: httpcore_proto.Response | Data | EndOfMessage) -> None:
+        data = self._machine.send(event)
+        if data:
+            self._sent += len(data)
+            self.link.write(data)
+
+    def _head(self, response: StreamResponse) -> httpcore_proto.Response:
+        # Whether a client that waits for 100 sends the body all the same is its choice, so
+        # that nobody could tell where the next request begins.
+        if self._last or self._continue_due:
+            response.force_close()
+        return response.make_head(self._server.presets)
+
+    # What requests and responses call; see `Exchange`.
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection lives on, as far as is known."""
+        return self._machine.keep_alive
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds on heads."""
+        return self._server.limits
+
+    @property
+    def client_max_size(self) -> int:
+        """Most bytes of a body to be read at once; 0 for no limit."""
+        return self._server.client_max_size
+
+    @property
+    def client_max_fields(self) -> int:
+        """Most fields of a form; 0 for no limit."""
+        return self._server.client_max_fields
+
+    @property
+    def sends_body(self) -> bool:
+        """Whether the response has a body on the wire."""
+        return self._machine.sends_body
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether the server ends."""
+        return self._server.closing
+
+    async def wait_shutdown(self) -> None:
+        """Wait until the server ends."""
+        await self._server.wait_shutdown()
+
+    async def wait_disconnected(self) -> None:
+        """Wait until the client is gone, or at least sends nothing more."""
+        if self._lost or self._eof:
+            return
+        waiter = self._server.runtime.waiter()
+        if self._gone is None:
+            self._gone = []
+        self._gone.append(waiter)
+        await waiter.wait()
+
+    async def send_continue(self) -> None:
+        """Tell a client that waits for it to send the body; again does nothing."""
+        if self._continue_due:
+            self._continue_due = False
+            link = self.link
+            link.write(self._machine.send(InformationalResponse(status=100)))
+            if link.needs_drain:
+                await link.drain()
+
+    async def start_response(self, response: StreamResponse) -> None:
+        """Send the head of a response that comes in pieces."""
+        server = self._server
+        if server.on_prepare is not None and self._request is not None:
+            response.fill_headers(server.presets)
+            await server.on_prepare(self._request, response)
+        self._sent = 0
+        self._write(self._head(response))
+        if self.link.needs_drain:
+            await self.link.drain()
+
+    async def write_body(self, data: bytes) -> None:
+        """Write a piece of body; waits while the client takes nothing."""
+        self._write(Data(data))
+        if self.link.needs_drain:
+            await self.link.drain()
+
+    async def write_file(self, file: BinaryIO, offset: int, count: int) -> None:
+        """Write a part of a file as body.
+
+        Raises:
+            OSError: The client is gone; or the file is shorter, and the response is cut.
+        """
+        passes = self._machine.pass_body(count)
+        if passes:
+            self._sent += count
+            if await self.link.sendfile(file, offset, count):
+                return
+        while count > 0:
+            size = min(count, _FILE_BLOCK)
+            block = await anyio.to_thread.run_sync(_read_at, file, offset, size)
+            if not block:
+                raise OSError(f"{count} bytes of the file are missing at {offset}")
+            offset += len(block)
+            count -= len(block)
+            if passes:
+                self.link.write(block)
+                if self.link.needs_drain:
+                    await self.link.drain()
+            else:
+                await self.write_body(block)
+
+    async def finish_response(self, trailers: HeadersLike = ()) -> None:
+        """Write the end of the body."""
+        self._write(EndOfMessage(trailers) if trailers else _END_OF_MESSAGE)
+        if self.link.needs_drain:
+            await self.link.drain()
+
+
+def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
+    file.seek(offset, os.SEEK_SET)
+    return file.read(size)

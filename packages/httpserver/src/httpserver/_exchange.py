@@ -1,0 +1,88 @@
+"""What requests and responses need of the connection that carries them. Types only."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+from multidict import CIMultiDictProxy
+
+from httpcore_proto import HeadersLike, HttpVersion, Limits
+from httpcore_proto.aio import Link
+
+if TYPE_CHECKING:
+    from ._response import StreamResponse
+
+
+class Exchange(Protocol):
+    """One request and its response, from the request's side of the program."""
+
+    @property
+    def link(self) -> Link:
+        """The link that the request came over."""
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection lives on, as far as is known."""
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds on heads, which hold for the heads of parts as well."""
+
+    @property
+    def client_max_size(self) -> int:
+        """Most bytes of a body to be read at once; 0 for no limit."""
+
+    @property
+    def client_max_fields(self) -> int:
+        """Most fields of a form; 0 for no limit."""
+
+    @property
+    def shutting_down(self) -> bool:
+        """Whether the server ends; what streams without end should end, too."""
+
+    async def wait_shutdown(self) -> None:
+        """Wait until the server ends."""
+
+    async def wait_disconnected(self) -> None:
+        """Wait until the client is gone."""
+
+    @property
+    def sends_body(self) -> bool:
+        """Whether the response has a body on the wire; that to HEAD has none, for one."""
+
+    async def send_continue(self) -> None:
+        """Tell a client that waits for it to send the body."""
+
+    async def start_response(self, response: StreamResponse) -> None:
+        """Send the head."""
+
+    async def write_body(self, data: bytes) -> None:
+        """Write a piece of body, and wait while the client is slow."""
+
+    async def write_file(self, file: BinaryIO, offset: int, count: int) -> None:
+        """Write a part of a file as body, by sendfile where link and body allow it.
+
+        Args:
+            file: A regular file; its position does not matter, and changes.
+            offset: First byte.
+            count: How many bytes; the file has them.
+        """
+
+    async def finish_response(self, trailers: HeadersLike = ()) -> None:
+        """Write the end, with trailer fields if the body is in chunks."""
+
+
+class Preparable(Protocol):
+    """A request, as far as responses know it."""
+
+    @property
+    def exchange(self) -> Exchange:
+        """The exchange that it began."""
+
+    @property
+    def version(self) -> HttpVersion:
+        """The version of HTTP that the client speaks."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """Its fields."""
