@@ -757,3 +757,31 @@ async def test_client_faults_leave_no_traceback(
 
     assert statuses == [400, 400, 400, 413, 400]
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+@pytest.mark.parametrize("size", [10, SPOOL_SIZE + 1])
+async def test_files_are_closed_when_the_handler_is_done(serve: Any, size: int) -> None:
+    files: list[Any] = []
+
+    async def middleware(request: web.Request, handler: Any) -> web.StreamResponse:
+        # The files of a clone are the request's.
+        response: web.StreamResponse = await handler(request.clone())
+        assert not files[-1].closed
+        return response
+
+    async def handler(request: web.Request) -> web.Response:
+        form = await request.post()
+        files.extend(value.file for value in form.values() if isinstance(value, web.FileField))
+        return web.Response()
+
+    app = web.Application(middlewares=[middleware], client_max_size=0)
+    app.add_routes([web.post("/", handler)])
+    async with serve(app) as origin:
+        body = file("f", "x", b"x" * size) + file("g", "y", b"y") + END
+        peer = await origin.connect()
+        await peer.send(post(body, MULTIPART))
+        assert (await peer.answer()).status == 200
+        # The next answer is not sent before everything of the last exchange is done.
+        await peer.send(post(body, MULTIPART))
+        await peer.answer()
+        assert [file.closed for file in files[:2]] == [True, True]

@@ -21,6 +21,7 @@ from httpcore_proto import (
 )
 from httpcore_proto.aio import Link, LinkLostError, StreamReader, Task, Waiter
 
+from ._access_log import AbstractAccessLogger
 from ._error_pages import internal_error
 from ._errors import RequestPayloadError
 from ._exceptions import HTTPException
@@ -95,6 +96,7 @@ class Answering:
         self._started = True
         access_logger = server.access_logger
         began = server.runtime.now() if access_logger is not None else 0.0
+        failure: Exception | None = None
         try:
             try:
                 if server.handler_timeout is None:
@@ -105,8 +107,9 @@ class Answering:
                 if type(response) is not Response and not isinstance(response, StreamResponse):
                     raise TypeError(f"handler returned {response!r}, expected a response")
             except HTTPException as exc:
-                response = exc
+                response = failure = exc
             except Exception as exc:
+                failure = exc
                 response = self._error_response(request, exc)
                 if self._machine.our_state is not State.SEND_HEAD:
                     raise LinkLostError("the response was cut") from exc
@@ -118,7 +121,7 @@ class Answering:
                 await self.link.drain()
             response.body_length = self._sent
             if access_logger is not None:
-                access_logger.log(request, response, server.runtime.now() - began)
+                _log(access_logger, request, response, server.runtime.now() - began, failure)
         except OSError:
             # The client is gone, takes nothing any more, or must see that its answer is
             # cut; what there was to tell is in the log.
@@ -127,10 +130,14 @@ class Answering:
             server.logger.exception("error while sending the response to %r", request)
             self._give_up(request, exc)
         except BaseException:
+            if request.extras is not None:
+                await request.release_files()
             self._task = None
             self.link.abort()
             self._end_exchange()
             raise
+        if request.extras is not None:
+            await request.release_files()
         self._task = None
         if self._body is None and not self._lost:
             self._next()
@@ -280,7 +287,10 @@ class Answering:
         if self._gone is None:
             self._gone = []
         self._gone.append(waiter)
-        await waiter.wait()
+        try:
+            await waiter.wait()
+        finally:
+            self._gone.remove(waiter)
 
     async def send_continue(self) -> None:
         """Tell a client that waits for it to send the body; again does nothing."""
@@ -338,6 +348,25 @@ class Answering:
         self._write(EndOfMessage(trailers) if trailers else _END_OF_MESSAGE)
         if self.link.needs_drain:
             await self.link.drain()
+
+
+def _log(
+    access_logger: AbstractAccessLogger,
+    request: BaseRequest,
+    response: StreamResponse,
+    seconds: float,
+    failure: Exception | None,
+) -> None:
+    """Log one exchange, with what the handler raised in `sys.exc_info`."""
+    if failure is None:
+        access_logger.log(request, response, seconds)
+        return
+    traceback = failure.__traceback__
+    try:
+        raise failure
+    except Exception:
+        failure.__traceback__ = traceback
+        access_logger.log(request, response, seconds)
 
 
 def _read_at(file: BinaryIO, offset: int, size: int) -> bytes:
