@@ -35,7 +35,7 @@ IMPORT_NAMES = [name.replace("-", "_") for name in PACKAGES]
 EXTRAS = {
     "httpcore-proto": "[aio,brotli,zstd]",
     "httpclient": "[trio,uvloop]",
-    "httpserver": "[trio,uvloop]",
+    "httpserver": "[reload,trio,uvloop]",
 }
 
 # What `smoke` installs, each alone, and which of our packages must be importable after that.

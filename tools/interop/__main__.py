@@ -9,13 +9,15 @@ process id.
 """
 
 import argparse
+import contextlib
+import functools
 import gzip
 import shutil
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import trustme
@@ -25,7 +27,6 @@ from .direct import (
     check_ab,
     check_curl,
     check_files,
-    check_log,
     check_nodelay,
     check_pipelining,
     check_wrk,
@@ -58,12 +59,27 @@ class Checks:
         try:
             result = check(*arguments)
         except Exception as exc:
-            self.failed += 1
-            where = traceback.extract_tb(exc.__traceback__)[-1]
-            print(f"FAIL {name}: {exc!r}, line {where.lineno} of {Path(where.filename).name}")
+            self._fail(name, exc)
         else:
             self.passed += 1
             print(f"ok   {name}: {result} ({time.monotonic() - began:.1f} s)", flush=True)
+
+    @contextlib.contextmanager
+    def running(self, name: str) -> Iterator[None]:
+        """Check that the programs that the block runs run, and end as they should."""
+        try:
+            yield
+        except Exception as exc:
+            self._fail(name, exc)
+        else:
+            self.passed += 1
+            print(f"ok   {name}: printed nothing, left nothing open, ended with 0", flush=True)
+
+    def _fail(self, name: str, exc: Exception) -> None:
+        self.failed += 1
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        place = f"line {where.lineno} of {Path(where.filename).name}"
+        print(f"FAIL {name}: {exc!r}, {place}", flush=True)
 
 
 def make_folder(folder: Path) -> tuple[Path, Path]:
@@ -83,16 +99,19 @@ def make_folder(folder: Path) -> tuple[Path, Path]:
 
 def check_backend(check: Checks, name: str, folder: Path, certified: tuple[Path, Path]) -> None:
     """Run all checks on one event loop: short answers, files, files over TLS."""
-    files, scratch = folder / "www", folder / name
+    scratch = folder / name
     scratch.mkdir()
-    with our_server(name, files, scratch / "short.log", serves_files=False) as server:
+    serve = functools.partial(our_server, name, folder / "www")
+    with (
+        check.running(f"{name}, server"),
+        serve(scratch / "short.log", serves_files=False) as server,
+    ):
         check(f"{name}, curl", check_curl, server, BIG, scratch)
         check(f"{name}, wrk", check_wrk, server)
         check(f"{name}, ab", check_ab, server, "/", 5000)
         check(f"{name}, raw", check_pipelining, server)
         check(f"{name}, option", check_nodelay, server)
-    check(f"{name}, log", check_log, server)
-    with our_server(name, files, scratch / "files.log") as server:
+    with check.running(f"{name}, files, server"), serve(scratch / "files.log") as server:
         check(f"{name}, files, curl", check_curl, server, BIG, scratch)
         check(f"{name}, files, curl's ranges", check_files, server, scratch)
         check(f"{name}, files, ab", check_ab, server, "/static/text.txt", 5000)
@@ -107,16 +126,18 @@ def check_backend(check: Checks, name: str, folder: Path, certified: tuple[Path,
             check(f"{name}, haproxy, upload", check_streaming, server, port, "", BIG)
             check(f"{name}, haproxy, statistics", check_statistics, port)
         check(f"{name}, files, chromium", check_seeking, server, scratch / "profile")
-    check(f"{name}, files, log", check_log, server)
-    with our_server(name, files, scratch / "tls.log", certified=certified) as server:
+    with (
+        check.running(f"{name}, TLS, server"),
+        serve(scratch / "tls.log", certified=certified) as server,
+    ):
         check(f"{name}, TLS, curl", check_curl, server, BIG, scratch)
         check(f"{name}, TLS, curl's ranges", check_files, server, scratch)
         check(f"{name}, TLS, chromium", check_seeking, server, scratch / "profile-tls")
-    check(f"{name}, TLS, log", check_log, server)
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    about = (__doc__ or "").splitlines()[0]
+    parser = argparse.ArgumentParser(prog="python -m tools.interop", description=about)
     parser.add_argument(
         "--backend", action="append", choices=BACKENDS, help="may be repeated; all by default"
     )

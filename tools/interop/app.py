@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--certificate", help="a PEM file with key and chain; serves TLS then")
     arguments = parser.parse_args()
     count_sendfile()
-    app = web.Application(client_max_size=0)
+    app = web.Application(client_max_size=2**23)
     app.add_routes(
         [
             web.get("/", hello),

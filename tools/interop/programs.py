@@ -104,14 +104,12 @@ class OurServer:
         port: Its port on 127.0.0.1.
         url: Its URL, without a slash at the end.
         folder: What it serves below /static/; it may not.
-        log: What it printed: nothing if all is well.
         trusted: The PEM file of the authority that it is certified by; None without TLS.
     """
 
     port: int
     url: str
     folder: Path
-    log: Path
     trusted: Path | None
 
     def curl(self, *arguments: str) -> bytes:
@@ -145,6 +143,10 @@ def our_server(
         log: Where its output goes.
         serves_files: Whether it serves them.
         certified: Certificate with key, and its authority, for TLS; PEM files.
+
+    Raises:
+        AssertionError: As of `running`; or it printed something.
+        TimeoutError: It does not accept.
     """
     port = free_port()
     # -P: the folder of the script must not come before the standard library.
@@ -157,4 +159,7 @@ def our_server(
         scheme, (certificate, trusted) = "https", certified
         command += ["--certificate", str(certificate)]
     with running(command, log, port, exit_code=0):
-        yield OurServer(port, f"{scheme}://{HOST}:{port}", folder, log, trusted)
+        yield OurServer(port, f"{scheme}://{HOST}:{port}", folder, trusted)
+    # Whatever the others did, such as leave in the middle, is nothing to complain of.
+    printed = log.read_text()
+    assert not printed, printed[-3000:]

@@ -557,8 +557,32 @@ async def test_resource_of_ones_own(serve: Any) -> None:
         assert (await origin.ask(request("GET", "/x" * 2000))).status == 404
 
 
+async def test_resource_of_ones_own_in_a_sub_application(serve: Any) -> None:
+    def watching(name: str) -> Any:
+        async def watch(request: web.Request, handler: Any) -> web.StreamResponse:
+            assert request.app is apps[name]
+            assert request.match_info.apps == (apps["app"], apps["sub"])
+            response: web.StreamResponse = await handler(request)
+            response.headers.add("X", name)
+            return response
+
+        return watch
+
+    apps = {name: web.Application(middlewares=[watching(name)]) for name in ("app", "sub")}
+    apps["sub"].router.register_resource(ByLanguage())
+    apps["app"].add_domain("a", apps["sub"])
+
+    async with serve(apps["app"]) as origin:
+        for language in ("de", "fr"):
+            head = f"GET /hello HTTP/1.1\r\nHost: a\r\nAccept-Language: {language}\r\n\r\n"
+            answer = await origin.ask(head.encode())
+            assert (answer.text, answer.headers.getall("X")) == (language, ["sub", "app"])
+
+
 def test_resource_of_ones_own_is_found_by_its_literal_path() -> None:
     class Other(ByLanguage):
+        path: str
+
         @property
         def canonical(self) -> str:
             return self.path

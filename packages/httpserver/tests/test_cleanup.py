@@ -106,17 +106,18 @@ async def test_signals_are_closed_when_the_application_starts(serve: Any) -> Non
     app = web.Application()
 
     async with serve(app):
-        for signal in (
+        lists: list[web.FrozenList[Any]] = [
             app.on_startup,
             app.on_shutdown,
             app.on_cleanup,
             app.on_response_prepare,
             app.cleanup_ctx,
             app.middlewares,
-        ):
+        ]
+        for signal in lists:
             assert signal.frozen
             with pytest.raises(RuntimeError, match="cannot modify a frozen"):
-                signal.append(print)  # type: ignore[attr-defined]
+                signal.append(print)
 
 
 async def test_failed_start_leaves_what_was_entered_and_nothing_else(calls: list[str]) -> None:
@@ -157,7 +158,7 @@ async def test_failed_start_leaves_contexts_of_sub_applications(calls: list[str]
     await app.cleanup()
     await app.cleanup()  # there is nothing left to do
 
-    assert calls == ["sub exit 2", "sub exit 1", "sub cleanup"]
+    assert calls == ["sub exit 2", "sub exit 1"]
 
 
 def failing(exception: BaseException, calls: list[str]) -> Any:
@@ -270,3 +271,22 @@ async def test_background_task_lives_as_long_as_the_application() -> None:
     assert events == ["begun"]
     await app.cleanup()
     assert events == ["begun", "over"]
+
+
+async def test_context_may_hold_a_task_group_across_its_yield() -> None:
+    """Cleaning up inside a scope left the group's scope in the wrong order."""
+    ended: list[bool] = []
+
+    async def background(app: web.Application) -> AsyncIterator[None]:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(anyio.sleep_forever)
+            yield
+            tasks.cancel_scope.cancel()
+        ended.append(True)
+
+    app = web.Application()
+    app.cleanup_ctx.append(background)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await runner.cleanup()
+    assert ended == [True]

@@ -61,6 +61,8 @@ ELSEWHERE: dict[str, str] = {
     "S066": "test_forms.py::test_multipart_is_parsed",
     "S067": "test_sub_applications.py"
     "::test_attributes_of_a_handler_are_seen_through_all_middlewares",
+    "S084": "test_file_response.py::test_head_tells_what_get_would"
+    " test_static.py::test_head_range_and_conditions",
     "S086": "test_exceptions.py::test_move_has_a_location"
     " test_exceptions.py::test_location_that_is_none"
     " test_exceptions.py::test_every_exception_class_is_public",
@@ -84,6 +86,8 @@ ELSEWHERE: dict[str, str] = {
     "S153": "test_request.py::test_target_is_told_in_all_its_forms",
     "S161": "test_limits.py::test_failure_is_told_in_text_or_html"
     " test_connection.py::test_handler_exception_is_logged_500_and_the_end",
+    "S163": "test_worker.py::test_failed_start_is_logged_and_ends_the_master",
+    "S165": "test_worker.py::test_application_is_served_in_the_task_of_its_start",
     "S170": "test_exceptions.py::test_exception_is_a_response"
     " test_exceptions.py::test_text_reason_headers_and_type_of_ones_own"
     " test_exceptions.py::test_exception_is_sent"
@@ -94,6 +98,7 @@ ELSEWHERE: dict[str, str] = {
     "S174": "test_sub_applications.py::test_domain"
     " test_sub_applications.py::test_domain_comes_before_all_paths_and_has_the_last_word",
     "S176": "test_request.py::test_facts_of_the_connection_outlive_it",
+    "S180": "test_run.py::test_debug_mode_shows_the_access_log",
     "S193": "test_middlewares.py::test_normalize_path_redirects",
     "S200": "test_file_response.py::test_client_that_leaves"
     " test_file_response.py::test_shutdown_cuts_and_closes",
@@ -112,8 +117,6 @@ NOT_HERE: dict[str, str] = {
     "S123": "WebSocket",
     "S124": "WebSocket",
     "S151": "there are no example programs; those of the README, test_readme.py runs",
-    "S163": "needs a Gunicorn that runs",
-    "S165": "needs a Gunicorn that runs",
     "S196": "WebSocket",
 }
 

@@ -263,8 +263,9 @@ async def test_startup_of_nested_sub_applications(serve: Any) -> None:
         assert sorted(map(id, calls)) == sorted(map(id, apps))
         assert [app[key] for app in apps] == ["set"] * 3
         for app in apps:
-            with pytest.raises(RuntimeError, match="frozen"):
-                app.on_startup.append(startup)
+            for signal in (app.on_startup, app.on_shutdown, app.on_cleanup):
+                with pytest.raises(RuntimeError, match="frozen"):
+                    signal.append(startup)
 
 
 async def test_collections_are_what_they_look_like(serve: Any) -> None:

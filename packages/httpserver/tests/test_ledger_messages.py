@@ -197,25 +197,6 @@ async def test_memoryview_counts_in_bytes(serve: Any) -> None:
             assert length == (None if path == "/chunked" else str(view.nbytes))
 
 
-async def test_static_head_tells_what_get_would(serve: Any, tmp_path: Path) -> None:
-    """S084: HEAD of a static file has GET's fields, no body, and keeps the connection."""
-    (tmp_path / "a.txt").write_bytes(b"content")
-    app = web.Application()
-    app.router.add_static("/files", tmp_path)
-
-    async with serve(app) as origin:
-        peer = await origin.connect()
-        await peer.send(get("/files/a.txt", method="HEAD"))
-        head = await peer.answer(bodiless=True)
-        await peer.send(get("/files/a.txt"))
-        answer = await peer.answer()
-
-    assert (head.status, head.headers["Content-Length"]) == (200, "7")
-    for name in ("Content-Length", "Content-Type", "ETag", "Last-Modified"):
-        assert head.headers[name] == answer.headers[name]
-    assert answer.body == b"content"
-
-
 @pytest.mark.parametrize("attribute", ["secure", "httponly"])
 @pytest.mark.parametrize("value", [True, False, None])
 async def test_flag_of_a_cookie_is_set_if_true(

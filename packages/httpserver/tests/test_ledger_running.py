@@ -366,46 +366,6 @@ def test_access_log_of_ones_own_or_none(
     assert lines == (["mine"] if own else [])
 
 
-UNCONFIGURED = """
-import os, signal, socket, threading
-import httpserver as web
-
-async def hello(request):
-    return web.Response(text="hello")
-
-def client(port):
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-        sock.sendall(b"GET /asked HTTP/1.0\\r\\n\\r\\n")
-        while sock.recv(4096):
-            pass
-    os.kill(os.getpid(), signal.SIGINT)
-
-def started(text):
-    port = int(text.split("127.0.0.1:")[1].split()[0])
-    threading.Thread(target=client, args=[port]).start()
-
-app = web.Application()
-app.add_routes([web.get("/asked", hello)])
-web.run_app(app, host="127.0.0.1", port=0, print=started)
-"""
-
-
-@pytest.mark.parametrize("debug", [True, False])
-def test_access_log_goes_to_stderr_in_debug_mode(debug: bool) -> None:
-    """S180: without logging configured, run_app shows the access log in debug mode only."""
-    environment = {**os.environ, "PYTHONASYNCIODEBUG": "1" if debug else ""}
-    done = subprocess.run(
-        [sys.executable, "-c", UNCONFIGURED],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=15,
-    )
-
-    assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr.count('"GET /asked HTTP/1.0" 200') == int(debug)
-
-
 @pytest.mark.parametrize("loop_factory", ASYNCIO)
 def test_tasks_live_until_the_cleanup_is_done(loop_factory: Any) -> None:
     """S064: at SIGINT hooks run to their end while other tasks live; then those are cancelled."""

@@ -329,3 +329,37 @@ async def test_hook_sees_the_whole_head_right_before_it_is_sent(
         with caplog.at_level(logging.CRITICAL):
             answer = await origin.ask(GET.replace(b"/ ", b"/fail "))
         assert answer.status == 500
+
+
+@pytest.mark.parametrize(
+    ("of_the_server", "of_the_route", "cancelled"),
+    [(False, None, False), (False, True, True), (True, None, True), (True, False, False)],
+)
+async def test_route_decides_whether_its_handler_is_cancelled(
+    serve: Any, of_the_server: bool, of_the_route: bool | None, cancelled: bool
+) -> None:
+    ended: list[bool] = []
+    begun = anyio.Event()
+
+    async def handler(request: web.Request) -> web.Response:
+        begun.set()
+        try:
+            await request.exchange.wait_disconnected()
+            await anyio.lowlevel.checkpoint()
+            await anyio.lowlevel.checkpoint()
+        except BaseException:
+            ended.append(True)
+            raise
+        ended.append(False)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", handler, handler_cancellation=of_the_route)
+    async with serve(app, handler_cancellation=of_the_server) as origin:
+        peer = await origin.connect()
+        await peer.send(GET)
+        with anyio.fail_after(10):
+            await begun.wait()
+        await peer.close()
+        await origin.no_connections()
+    assert ended == [cancelled]

@@ -22,6 +22,17 @@ def post(path: str, body: str) -> bytes:
     return f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
+_PARTS = (
+    b'--b\r\nContent-Disposition: form-data; name="user"\r\n\r\nanna\r\n'
+    b'--b\r\nContent-Disposition: form-data; name="photo"; filename="a.png"\r\n\r\n'
+    b"\x89PNG\r\n--b--\r\n"
+)
+FORM = (
+    f"POST /upload HTTP/1.1\r\nHost: a\r\nContent-Length: {len(_PARTS)}\r\n"
+    "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+).encode() + _PARTS
+
+
 # A word by which the block is known, and what it answers.
 EXPECTED: list[tuple[str, list[tuple[bytes, int, str]]]] = [
     (
@@ -39,6 +50,18 @@ EXPECTED: list[tuple[str, list[tuple[bytes, int, str]]]] = [
         "StreamResponse",
         [(get("/count/3"), 200, "0\n1\n2\n"), (get("/count/x"), 404, "404: Not Found")],
     ),
+    (
+        "photo",
+        [(FORM, 200, '{"user": "anna", "name": "a.png", "size": 4}')],
+    ),
+    (
+        "add_static",
+        [(get("/files/missing.txt"), 404, "404: Not Found")],
+    ),
+    (
+        "RouteTableDef",
+        [(get("/admin/anna"), 200, "Welcome, anna"), (get("/admin"), 404, "404: Not Found")],
+    ),
     ("from trio", [(get("/"), 200, "Hello from trio")]),
     ("from uvloop", [(get("/"), 200, "Hello from uvloop")]),
     ("from a runner", [(get("/"), 200, "Hello from a runner")]),
@@ -46,9 +69,7 @@ EXPECTED: list[tuple[str, list[tuple[bytes, int, str]]]] = [
 
 # With what each block calls `run_app`; the last one does not.
 RUNS: list[list[tuple[str, str | None]]] = [
-    [("asyncio", None)],
-    [("asyncio", None)],
-    [("asyncio", None)],
+    *[[("asyncio", None)]] * 6,
     [("trio", None)],
     [("asyncio", "uvloop")],
     [],
@@ -62,7 +83,7 @@ def test_every_block_is_known() -> None:
 
 @pytest.mark.parametrize("number", range(len(EXPECTED)))
 async def test_block_serves_what_it_says(serve: Any, number: int) -> None:
-    namespace: dict[str, Any] = {"__name__": "readme"}
+    namespace: dict[str, Any] = {"__name__": "readme", "__file__": __file__}
     exec(BLOCKS[number], namespace)
 
     async with serve(namespace["app"]) as origin:
@@ -87,7 +108,7 @@ def test_block_runs(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(anyio, "sleep_forever", sleep_forever)
     monkeypatch.setattr(web.TCPSite, "start", lambda self: sleep_forever())
 
-    exec(BLOCKS[number], {"__name__": "__main__"})
+    exec(BLOCKS[number], {"__name__": "__main__", "__file__": __file__})
 
     assert runs == RUNS[number]
 

@@ -135,6 +135,12 @@ async def hang(request):
     finally:
         say("cancelled")
 
+async def told(request):
+    say("handler")
+    await request.shutdown.wait()
+    await anyio.lowlevel.checkpoint()
+    return web.Response(text="told")
+
 async def context(app):
     say("enter")
     yield
@@ -142,7 +148,7 @@ async def context(app):
     say("leave")
 
 app = web.Application()
-app.add_routes([web.get("/", hang)])
+app.add_routes([web.get("/", hang), web.get("/told", told)])
 app.cleanup_ctx.append(context)
 app.on_startup.append(startup)
 app.on_cleanup.append(cleanup)
@@ -190,6 +196,23 @@ def test_second_signal_cuts_what_is_left_and_cleans_up(backend: str, handle_sign
 
     assert (out, err) == ("cancelled\nleave\ncleanup\nDone\n", "")
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_first_signal_lets_handlers_end(backend: str, number: signal.Signals) -> None:
+    with started(STOP.format(slow=False, arguments={"backend": backend})) as process:
+        match = re.search(r":(\d+) =", lines_up_to(process, "==="))
+        assert match
+        with socket.create_connection(("127.0.0.1", int(match[1])), timeout=10) as sock:
+            sock.sendall(b"GET /told HTTP/1.0\r\n\r\n")
+            lines_up_to(process, "handler")
+            process.send_signal(number)
+            with sock.makefile("rb") as file:
+                assert file.read().endswith(b"\r\n\r\ntold")
+        out, err = process.communicate(timeout=10)
+
+    assert (process.returncode, out, err) == (0, "leave\ncleanup\nDone\n", "")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -99,15 +99,22 @@ async def fail(app: web.Application) -> None:
 async def test_order_of_life(serve: Any) -> None:
     diary = Diary()
     reached = anyio.Event()
+    told = anyio.Event()
 
     async def handler(request: web.Request) -> web.Response:
         reached.set()
         await request.shutdown.wait()
+        told.set()
         await anyio.wait_all_tasks_blocked()
         diary.lines.append("handler")
         return web.Response(text="told")
 
+    async def wait(app: web.Application) -> None:
+        with anyio.fail_after(5):
+            await told.wait()
+
     diary.app.add_routes([web.get("/", handler)])
+    diary.app.on_shutdown.append(wait)
     async with serve(diary.app) as origin, anyio.create_task_group() as tasks:
         assert diary.app.frozen
         peer = await origin.connect()

@@ -60,7 +60,7 @@ async def test_signal_calls_receivers_in_order_and_waits_for_each() -> None:
 
     signal.append(second)
     signal.freeze()
-    await signal.send(1, word="a")
+    await signal.send(1, "a")
 
     assert calls == [("first", 1, "a"), ("second", 1, "a")]
 

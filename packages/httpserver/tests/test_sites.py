@@ -4,7 +4,6 @@ import os
 import socket
 import ssl
 import stat
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any

@@ -141,6 +141,10 @@ async def test_what_is_not_to_be_found(
     serve: Any, root: Path, target: str, follow_symlinks: bool, show_index: bool
 ) -> None:
     """Outside of the root there is nothing, and nobody learns what the root is called."""
+    # What would be found, were the name taken as it is.
+    for name in ("etc/passwd", "C:/file.txt", "c:file.txt", "..\\secret.txt", "dir\\inner.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("odd name")
     app = application(root, follow_symlinks=follow_symlinks, show_index=show_index)
     async with serve(app) as origin:
         peer = await origin.connect()
@@ -222,22 +226,27 @@ async def test_variants_pass_the_same_check(serve: Any, root: Path) -> None:
         assert without.status == 404
 
 
+@pytest.mark.parametrize(("name", "status"), [("file.txt", 404), ("file.txt.gz", 200)])
 async def test_link_put_in_place_of_a_file_that_was_checked(
-    serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch
+    serve: Any, root: Path, monkeypatch: pytest.MonkeyPatch, name: str, status: int
 ) -> None:
+    (root / "file.txt.gz").write_bytes(b"gz")
+    checked = root / name
     real = os.open
 
-    def replace_then_open(name: str, *args: Any, **kwargs: Any) -> int:
-        if str(name) == str(root / "file.txt"):
-            (root / "file.txt").unlink()
-            (root / "file.txt").symlink_to("../secret.txt")
-        return real(name, *args, **kwargs)
+    def replace_then_open(path: str, *args: Any, **kwargs: Any) -> int:
+        if str(path) == str(checked):
+            checked.unlink()
+            checked.symlink_to("../secret.txt")
+        return real(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", replace_then_open)
     async with serve(application(root)) as origin:
-        answer = await origin.ask(asks("/static/file.txt"))
+        lines = ["Accept-Encoding: gzip"] if checked.suffix == ".gz" else []
+        answer = await origin.ask(asks("/static/file.txt", *lines))
 
-    assert answer.status == 404
+    assert answer.status == status
+    assert answer.text != "secret"
 
 
 @pytest.mark.parametrize(
@@ -458,6 +467,14 @@ def test_url(root: Path, filename: str | Path, path: str) -> None:
     resource = web.Application().router.add_static("/static", root)
 
     assert resource.url_for(filename=filename) == URL(path, encoded=True)
+
+
+def test_whole_segments_match(root: Path) -> None:
+    resource = web.Application().router.add_static("/static", root)
+
+    assert resource.match("/staticfile.txt") is None
+    assert resource.match("/static") == {"filename": ""}
+    assert resource.match("/static/a%2Fb%25") == {"filename": "a/b%"}
 
 
 @pytest.mark.parametrize("follow_symlinks", [False, True])

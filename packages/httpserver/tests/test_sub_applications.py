@@ -76,14 +76,14 @@ async def test_overlapping_prefixes_do_not_shadow_each_other(
 async def test_nested_sub_applications_and_their_urls(serve: Any) -> None:
     app, middle, inner = named("app"), named("middle", "/m"), named("inner", "/i/{x}")
     inner.router.add_resource("/named/{y}", name="named")
-    middle.add_subapp("/é {b}", inner)
+    middle.add_subapp("/é+ {b}", inner)
     app.add_subapp("/middle", middle)
 
-    assert str(inner.router["named"].url_for(y="1/2")) == "/middle/%C3%A9%20%7Bb%7D/named/1%2F2"
-    assert inner.router["named"].canonical == "/middle/%C3%A9%20%7Bb%7D/named/{y}"
+    assert str(inner.router["named"].url_for(y="1/2")) == "/middle/%C3%A9+%20%7Bb%7D/named/1%2F2"
+    assert inner.router["named"].canonical == "/middle/%C3%A9+%20%7Bb%7D/named/{y}"
     async with serve(app) as origin:
-        answer = await origin.ask(request("/middle/%c3%a9%20{b}/i/7"))
-        assert answer.text == "inner /middle/é {b}/i/7 {'x': '7'}"
+        answer = await origin.ask(request("/middle/%c3%a9+%20{b}/i/7"))
+        assert answer.text == "inner /middle/é+ {b}/i/7 {'x': '7'}"
         assert (await origin.ask(request("/middle/m"))).text == "middle /middle/m {}"
 
 
@@ -394,3 +394,24 @@ async def test_sub_application_is_asked_about_its_own_paths_only(serve: Any) -> 
 
     async with serve(app) as origin:
         assert (await origin.ask(request("/subx"))).status == 200
+
+
+@pytest.mark.parametrize("mount", [add_prefixed, add_for_host])
+async def test_route_tells_whether_its_handler_is_cancelled(serve: Any, mount: Any) -> None:
+    """Behind a domain it did not."""
+    told: list[bool | None] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        told.append(request.handler_cancellation)
+        return web.Response()
+
+    app, sub = web.Application(), web.Application()
+    prefix = "" if mount is add_prefixed else "/sub"
+    for wanted in (True, False, None):
+        sub.router.add_get(f"{prefix}/{wanted}", handler, handler_cancellation=wanted)
+    mount(app, sub)
+
+    async with serve(app) as origin:
+        for wanted in (True, False, None):
+            assert (await origin.ask(request(f"/sub/{wanted}"))).status == 200
+    assert told == [True, False, None]

@@ -21,6 +21,9 @@ class Thing(web.View):
     async def delete(self) -> web.Response:
         raise web.HTTPForbidden
 
+    async def propfind(self) -> web.Response:
+        raise AssertionError("not to be called")
+
 
 async def test_view_answers_by_method(serve: Any) -> None:
     app = web.Application()

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final, TypeAlias
 
+from multidict import istr
+
 from ._abnf import check_text, check_token
 from ._errors import LocalProtocolError
 
 #: Field names and values as `str`: pairs in order, or a mapping (a multidict keeps
 #: repeated names).
-HeadersLike: TypeAlias = Mapping[str, str] | Iterable[tuple[str, str]]
+HeadersLike: TypeAlias = Mapping[str, str] | Mapping[istr, str] | Iterable[tuple[str, str]]
 
 _FRAMING_NAMES: Final = frozenset({"content-length", "transfer-encoding", "connection"})
 

@@ -380,6 +380,9 @@ async def test_round_trip(make_runtime: MakeRuntime) -> None:
         link.write(b"ping")
         await link.drain()
         await client.until(b"pingping")
+        # Unless both ends have it, what is written in two pieces waits for 40 ms.
+        for end in (link, origin.receivers[0].link):
+            assert end.info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         await leave(link)
         assert client.lost
 

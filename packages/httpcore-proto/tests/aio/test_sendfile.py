@@ -45,6 +45,7 @@ class Receiver:
     def __init__(self) -> None:
         self.data = bytearray()
         self.lost = False
+        self.exc: Exception | None = None
         self.eof = False
         self.made = anyio.Event()
 
@@ -60,6 +61,7 @@ class Receiver:
 
     def link_lost(self, exc: Exception | None) -> None:
         self.lost = True
+        self.exc = exc
 
     async def until(self, condition: Callable[[], bool]) -> None:
         with anyio.fail_after(PATIENCE):
@@ -161,6 +163,37 @@ async def test_much_that_was_written_goes_first(make_runtime: MakeRuntime, file:
     assert theirs.data == written + os.pread(file.fileno(), 4 * sends(runtime), 0)
 
 
+async def test_little_that_was_written_goes_first(
+    file: BinaryIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies below the low-water mark needs no drain, and is not sent for all that."""
+    real, waiting = os.sendfile, []
+    async with pair(current_runtime()) as (ours, theirs):
+        # Only the transport knows: if both send, it is first as a rule, and not always.
+        transport = getattr(ours.link, "_transport", None)
+
+        def sendfile(*args: int) -> int:
+            waiting.append(0 if transport is None else transport.get_write_buffer_size())
+            return real(*args)
+
+        monkeypatch.setattr(os, "sendfile", sendfile)
+        theirs.link.pause_reading()
+        # The transport comes to that mark in small steps.
+        ours.link.info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        written = b""
+        while len(written) < 16 * 2**20 and not ours.link.needs_drain:
+            written += b"x" * 10000
+            ours.link.write(b"x" * 10000)
+        async with anyio.create_task_group() as group:
+            group.start_soon(ours.link.sendfile, file, 0, 1000)
+            await anyio.wait_all_tasks_blocked()
+            theirs.link.resume_reading()
+            await theirs.until(lambda: len(theirs.data) == len(written) + 1000)
+
+    assert theirs.data == written + os.pread(file.fileno(), 1000, 0)
+    assert set(waiting) == {0}
+
+
 @every_runtime
 async def test_nothing_to_send(make_runtime: MakeRuntime, file: BinaryIO) -> None:
     runtime = make_runtime()
@@ -252,6 +285,9 @@ async def test_link_that_is_lost_meanwhile(huge: BinaryIO, ended_by: str) -> Non
         with anyio.fail_after(PATIENCE):
             await ours.link.wait_closed()
         assert ours.lost
+        assert isinstance(ours.exc, OSError) == (ended_by == "reset")
+        transport = getattr(ours.link, "_transport", None)
+        assert transport is None or transport.is_closing()
 
 
 async def test_deadline(huge: BinaryIO) -> None:
@@ -328,3 +364,21 @@ async def test_file_that_cannot_be_sent_so(file: BinaryIO, monkeypatch: pytest.M
         calls, failing_call = 0, 1
         with pytest.raises(OSError, match="Invalid argument"):
             await ours.link.sendfile(file, 0, 8 * 2**20)
+
+
+async def test_socket_that_is_full(file: BinaryIO, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, refused = os.sendfile, False
+
+    def sendfile(*args: int) -> int:
+        nonlocal refused
+        refused = not refused
+        if refused:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return real(*args)
+
+    monkeypatch.setattr(os, "sendfile", sendfile)
+    async with pair(current_runtime()) as (ours, theirs), anyio.create_task_group() as group:
+        group.start_soon(ours.link.sendfile, file, 0, 8 * 2**20)
+        await theirs.until(lambda: len(theirs.data) == 8 * 2**20)
+
+    assert theirs.data == os.pread(file.fileno(), 8 * 2**20, 0)

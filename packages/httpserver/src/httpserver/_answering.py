@@ -34,6 +34,10 @@ _COPY_LIMIT: Final = 65536
 # Bytes of a file that are read at once where there is no sendfile; aiohttp's number.
 _FILE_BLOCK: Final = 2**18
 
+# Seconds for a client to take the last answer and close before we do. If we closed at
+# once, bytes still on their way to us would make the kernel throw the answer away.
+LINGER_AFTER_CLOSE: Final = 2.0
+
 NEVER: Final = float("inf")
 _END_OF_MESSAGE: Final = EndOfMessage()
 
@@ -85,9 +89,6 @@ class Answering:
         raise NotImplementedError
 
     def _end_exchange(self) -> None:
-        raise NotImplementedError
-
-    def _linger(self) -> None:
         raise NotImplementedError
 
     async def _serve(self, request: BaseRequest) -> None:
@@ -163,12 +164,16 @@ class Answering:
         self.deadline = when if when < self._handler_at else self._handler_at
 
     async def _flush(self) -> None:
+        """Send what is left of the last answer."""
+        if self._lingering:
+            # A client that takes it slowly has the time of one that sends slowly.
+            self.deadline = self._server.clock + self._server.body_timeout
         try:
             await self.link.drain()
         except OSError:
             self.link.abort()
         if self._lingering:
-            self._linger()
+            self.deadline = self._server.clock + LINGER_AFTER_CLOSE
 
     def _error_response(self, request: BaseRequest, exc: Exception) -> StreamResponse:
         server = self._server
@@ -196,13 +201,27 @@ class Answering:
         """Send a response, or what of it the handler left."""
         if not isinstance(response, Response):
             await self._send_stream(request, response)
-        elif response.is_plain and self._server.on_prepare is None:
+        elif response.is_plain and (self._server.on_prepare is None or await self._tell(response)):
             self._send_whole(response)
+            response.was_told = False  # it may be sent again
         else:
             try:
                 await self._send_stream(request, response)
             finally:
                 await response.close_body()
+
+    async def _tell(self, response: Response) -> bool:
+        """Run the hook on a response that may leave whole; whether it still may."""
+        response.tell_length()
+        await self._run_hook(response)
+        return response.is_plain
+
+    async def _run_hook(self, response: StreamResponse) -> None:
+        server, request = self._server, self._request
+        if server.on_prepare is not None and request is not None and not response.was_told:
+            response.was_told = True
+            response.fill_headers(server.presets)
+            await server.on_prepare(request, response)
 
     async def _send_stream(self, request: BaseRequest, response: StreamResponse) -> None:
         if response.prepared:
@@ -303,10 +322,7 @@ class Answering:
 
     async def start_response(self, response: StreamResponse) -> None:
         """Send the head of a response that comes in pieces."""
-        server = self._server
-        if server.on_prepare is not None and self._request is not None:
-            response.fill_headers(server.presets)
-            await server.on_prepare(self._request, response)
+        await self._run_hook(response)
         self._sent = 0
         self._write(self._head(response))
         if self.link.needs_drain:

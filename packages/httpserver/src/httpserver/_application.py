@@ -344,7 +344,6 @@ class Application(ApplicationState):
             Exception: What one of them, or of the signal's functions, raised.
         """
         if self._startup_failed:
-            self._startup_failed = False
             await exit_contexts(app._cleanup_ctx for app in self._with_subapps())
         else:
             await self._cleanup_ctx.exit()
@@ -357,8 +356,11 @@ class Application(ApplicationState):
 
     # Answering.
 
-    async def handle(self, request: Request) -> StreamResponse:
+    def handle(self, request: Request) -> Awaitable[StreamResponse]:
         """Answer a request: find its route, run its handler inside the middlewares.
+
+        Returns:
+            What to await; a coroutine less than if this were one.
 
         Raises:
             HTTPException: Whatever the handler raises; 404 and 405 without a route, 417
@@ -366,14 +368,19 @@ class Application(ApplicationState):
         """
         find = self._find
         if find is None:
-            return await self._handle_resolved(request)
+            return self._handle_resolved(request)
         route, values = find(request.method, request.route_path)
         request.routed(self, route, values)
         # Without a route the client is not told to send a body first.
         if request.expects and route.resource is not None:
-            answer = await route.handle_expect_header(request)
-            if answer is not None:
-                return answer
+            return self._handle_expecting(request, route)
+        answer: Awaitable[StreamResponse] = route.chain(request)
+        return answer
+
+    async def _handle_expecting(self, request: Request, route: AbstractRoute) -> StreamResponse:
+        answer = await route.handle_expect_header(request)
+        if answer is not None:
+            return answer
         response: StreamResponse = await route.chain(request)
         return response
 

@@ -41,7 +41,7 @@ from httpcore_proto.aio import (
     decode_stream,
 )
 
-from ._answering import NEVER, Answering
+from ._answering import LINGER_AFTER_CLOSE, NEVER, Answering
 from ._errors import PayloadAccessError, RequestPayloadError
 from ._request import BaseRequest
 from ._response import Response
@@ -49,9 +49,6 @@ from ._server import Server
 
 # Bytes of later requests that may wait in the machine before reading stops.
 _BACKLOG_LIMIT: Final = 65536
-# Seconds for a client to take the last answer and close before we do. If we closed at
-# once, bytes still on their way to us would make the kernel throw the answer away.
-_LINGER_AFTER_CLOSE: Final = 2.0
 # To a client that is one too many.
 _TOO_MANY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
@@ -203,9 +200,10 @@ class HTTPConnection(Answering):
 
     def shut_down(self) -> None:
         """End after the request at hand."""
+        self._last = True
         if self._task is None:
             # In TLS the client has to answer that.
-            self.deadline = self._server.clock + _LINGER_AFTER_CLOSE
+            self.deadline = self._server.clock + LINGER_AFTER_CLOSE
             self.link.close()
 
     def abort(self) -> None:
@@ -372,9 +370,7 @@ class HTTPConnection(Answering):
             self.link.close()
             return
         self.link.write_eof()
-        # A client that takes the answer slowly has the time of one that sends slowly.
-        seconds = self._server.body_timeout if self.link.needs_drain else _LINGER_AFTER_CLOSE
-        self.deadline = self._server.clock + seconds
+        self.deadline = self._server.clock + LINGER_AFTER_CLOSE
         # Reading must go on, or the client's close would not be seen.
         self.link.resume_reading()
 

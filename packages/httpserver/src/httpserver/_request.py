@@ -389,6 +389,7 @@ class Request(BaseRequest):
         self._app = app
         self._match_info = cast("UrlMappingMatchInfo", match_info)
         if isinstance(match_info, UrlMappingMatchInfo):
+            self._route = match_info.route
             match_info.current_app = app
 
     def enter(self, app: Application) -> Application:
@@ -409,6 +410,11 @@ class Request(BaseRequest):
             match_info = UrlMappingMatchInfo(self._values, self._route, self._app)
             self._match_info = match_info
         return match_info
+
+    @property
+    def handler_cancellation(self) -> bool | None:
+        """Whether the handler is cancelled when the client goes away; None if nobody said."""
+        return self._route.handler_cancellation
 
     @property
     def app(self) -> Application:

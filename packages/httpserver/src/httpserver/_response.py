@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import Executor
 from typing import Any, Final
 
 import anyio
@@ -36,7 +37,10 @@ class Response(StreamResponse):
         headers: Fields to send.
         content_type: Media type; `text/plain` for text, else `application/octet-stream`.
         charset: For `text`, and told in Content-Type; UTF-8 unless given.
-        zlib_executor_size: Bytes above which a body is coded in a worker thread.
+        zlib_executor_size: Bytes above which a body is coded in a worker thread. 1024: the
+            thread costs as much as coding a few KiB.
+        zlib_executor: Where it is coded then; in one of anyio's threads unless given. One of
+            processes would have to copy the body there and back.
 
     Raises:
         ValueError: Arguments that exclude each other, or a body that is none.
@@ -45,6 +49,7 @@ class Response(StreamResponse):
 
     _body: bytes | None = None
     _payload: Payload | None = None
+    _executor: Executor | None = None
 
     def __init__(
         self,
@@ -57,11 +62,14 @@ class Response(StreamResponse):
         content_type: str | None = None,
         charset: str | None = None,
         zlib_executor_size: int = DEFAULT_EXECUTOR_SIZE,
+        zlib_executor: Executor | None = None,
     ) -> None:
         self._status = status
         self._reason = reason if reason is None else check_reason(reason)
         if zlib_executor_size != DEFAULT_EXECUTOR_SIZE:
             self._executor_size = zlib_executor_size
+        if zlib_executor is not None:
+            self._executor = zlib_executor
         if headers is not None:
             self._set_headers(headers)
             if (content_type or charset) and "Content-Type" in self.headers:
@@ -198,7 +206,9 @@ class Response(StreamResponse):
         strategy = self._strategy if coding in ("gzip", "deflate") else None
         encoder = ContentEncoder(coding, strategy=strategy)
         if len(self._body) > self._executor_size:
-            self._body = await anyio.to_thread.run_sync(_encode_whole, encoder, self._body)
+            self._body = await anyio.to_thread.run_sync(
+                _encode_elsewhere, self._executor, encoder, self._body
+            )
         else:
             self._body = _encode_whole(encoder, self._body)
         self.headers.pop("Content-Length", None)
@@ -237,6 +247,13 @@ class Response(StreamResponse):
 
 def _encode_whole(encoder: ContentEncoder, data: bytes) -> bytes:
     return encoder.encode(data) + encoder.finish()
+
+
+def _encode_elsewhere(executor: Executor | None, encoder: ContentEncoder, data: bytes) -> bytes:
+    if executor is None:
+        return _encode_whole(encoder, data)
+    # A thread that waits for another one: what waits for a future differs between loops.
+    return executor.submit(_encode_whole, encoder, data).result()
 
 
 def json_response(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from httpcore_proto import hdrs
 
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from ._router import UrlDispatcher
 
 _HandlerT = TypeVar("_HandlerT", bound=AnyHandler)
-_Decorator: TypeAlias = Callable[[_HandlerT], _HandlerT]
+
+
+class RouteDecorator(Protocol):
+    """What registers a handler and returns it as it is."""
+
+    def __call__(self, handler: _HandlerT, /) -> _HandlerT:
+        """Register it."""
 
 
 class AbstractRouteDef(ABC):
@@ -163,44 +169,44 @@ class RouteTableDef(Sequence[AbstractRouteDef]):
     def __repr__(self) -> str:
         return f"<RouteTableDef count={len(self._items)}>"
 
-    def route(self, method: str, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def route(self, method: str, path: str, **kwargs: Any) -> RouteDecorator:
         """Decorate what answers any one method; `"*"` for all of them."""
 
-        def decorate(handler: _HandlerT) -> _HandlerT:
+        def decorate(handler: _HandlerT, /) -> _HandlerT:
             self._items.append(RouteDef(method, path, handler, kwargs))
             return handler
 
         return decorate
 
-    def get(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def get(self, path: str, **kwargs: Any) -> RouteDecorator:
         """Decorate what answers GET, and HEAD unless `allow_head` is false."""
         return self.route(hdrs.METH_GET, path, **kwargs)
 
-    def post(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def post(self, path: str, **kwargs: Any) -> RouteDecorator:
         """Decorate what answers POST."""
         return self.route(hdrs.METH_POST, path, **kwargs)
 
-    def put(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def put(self, path: str, **kwargs: Any) -> RouteDecorator:
         """Decorate what answers PUT."""
         return self.route(hdrs.METH_PUT, path, **kwargs)
 
-    def patch(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def patch(self, path: str, **kwargs: Any) -> RouteDecorator:
         """Decorate what answers PATCH."""
         return self.route(hdrs.METH_PATCH, path, **kwargs)
 
-    def delete(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def delete(self, path: str, **kwargs: Any) -> RouteDecorator:
         """Decorate what answers DELETE."""
         return self.route(hdrs.METH_DELETE, path, **kwargs)
 
-    def head(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def head(self, path: str, **kwargs: Any) -> RouteDecorator:
         """Decorate what answers HEAD."""
         return self.route(hdrs.METH_HEAD, path, **kwargs)
 
-    def options(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def options(self, path: str, **kwargs: Any) -> RouteDecorator:
         """Decorate what answers OPTIONS."""
         return self.route(hdrs.METH_OPTIONS, path, **kwargs)
 
-    def view(self, path: str, **kwargs: Any) -> _Decorator[_HandlerT]:
+    def view(self, path: str, **kwargs: Any) -> RouteDecorator:
         """Decorate a class of views."""
         return self.route(hdrs.METH_ANY, path, **kwargs)
 

@@ -176,17 +176,32 @@ class BaseRunner(ABC):
                 await server.runtime.sleep(self._drain_delay)
                 server.pre_shutdown()
                 await self.shutdown()
-            finally:
+            except Exception:
+                # A handler of `on_shutdown` failed, which is not the clients' fault.
                 await server.shutdown(self._shutdown_timeout)
-                ended = True
-        finally:
+                raise
+            await server.shutdown(self._shutdown_timeout)
+            ended = True
+        except anyio.get_cancelled_exc_class():
             with anyio.CancelScope(shield=True):
-                try:
-                    if not ended:
-                        await self._cut(server)
-                finally:
-                    await self._end()
-                    self._restore_signals()
+                await self._end_by_force(server, cut=not ended)
+            raise
+        except BaseException:
+            await self._end_by_force(server, cut=not ended)
+            raise
+        else:
+            # In no scope: a cleanup context may hold a task group across its `yield`, whose
+            # scope can be left only where it was entered.
+            await self._end()
+        finally:
+            self._restore_signals()
+
+    async def _end_by_force(self, server: Server, *, cut: bool) -> None:
+        try:
+            if cut:
+                await self._cut(server)
+        finally:
+            await self._end()
 
     async def _cut(self, server: Server) -> None:
         for connection in list(server.connections):

@@ -216,15 +216,19 @@ class Server:
             self._sweeper.cancel()
             self._sweeper = None
             await self.runtime.__aexit__(None, None, None)
+            # What was cancelled ends in this turn of the loop.
+            await self.runtime.sleep(0)
 
     async def _wait_ended(self, timeout: float) -> None:
         if not self.connections:
             return
         self._all_ended = waiter = self.runtime.waiter()
         timer = self.runtime.spawn(self._set_after, waiter, timeout)
-        await waiter.wait()
-        timer.cancel()
-        self._all_ended = None
+        try:
+            await waiter.wait()
+        finally:
+            timer.cancel()
+            self._all_ended = None
 
     async def _set_after(self, waiter: Waiter, seconds: float) -> None:
         await self.runtime.sleep(seconds)

@@ -64,6 +64,8 @@ class StreamResponse(ResponseHead, MutableMapping[str, Any]):
     _trailers: CIMultiDict[str] | None = None
     #: Bytes sent, head included; valid behind the end.
     body_length: int = 0
+    #: Whether the hooks saw it; asked by the connection.
+    was_told: bool = False
     #: Whether head and body may leave as they are; asked by the connection.
     is_plain: bool = True
 
@@ -118,7 +120,12 @@ class StreamResponse(ResponseHead, MutableMapping[str, Any]):
         Args:
             force: Use this one, whatever the client says.
             strategy: zlib's, for gzip and deflate.
+
+        Raises:
+            TypeError: `force` is something else, such as the flag of old.
         """
+        if force is not None and not isinstance(force, ContentCoding):
+            raise TypeError(f"force must be a ContentCoding or None, not {force!r}")
         self._compresses = True
         self.is_plain = False
         self._forced_coding = force

@@ -28,6 +28,9 @@ _HAPPY_EYEBALLS_DELAY: Final = 0.25
 _WRITELINES_IS_BROKEN: Final = (3, 12) <= sys.version_info < (3, 13, 2)
 
 
+_IP: Final = frozenset({socket.AF_INET, socket.AF_INET6})
+
+
 class AsyncioLink(asyncio.Protocol):
     """A link over an asyncio transport; made before the transport is."""
 
@@ -407,6 +410,11 @@ class AsyncioRuntime:
     ) -> AsyncioListener:
         """Listen on a bound socket."""
         loop, deadlines = self._loop, self._deadlines
+        if sock.family in _IP:
+            # What is accepted inherits it. asyncio sets it only where the socket was made for
+            # TCP by number, which few are; without it, what is written in two pieces waits for
+            # the peer's delayed acknowledgement of the first.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         server = await loop.create_server(
             lambda: AsyncioLink(loop, deadlines, make_receiver()),
             sock=sock,
