@@ -25,6 +25,7 @@ from ._access_log import AbstractAccessLogger
 from ._error_pages import internal_error
 from ._errors import RequestPayloadError
 from ._exceptions import HTTPException
+from ._file_threads import in_thread
 from ._request import BaseRequest
 from ._response import Response, StreamResponse
 from ._server import Server
@@ -338,7 +339,8 @@ class Answering:
         """Write a part of a file as body.
 
         Raises:
-            OSError: The client is gone; or the file is shorter, and the response is cut.
+            OSError: The client is gone, or the file cannot be read.
+            EOFError: The file is shorter.
         """
         passes = self._machine.pass_body(count)
         if passes:
@@ -347,9 +349,9 @@ class Answering:
                 return
         while count > 0:
             size = min(count, _FILE_BLOCK)
-            block = await anyio.to_thread.run_sync(_read_at, file, offset, size)
+            block = await in_thread(_read_at, file, offset, size)
             if not block:
-                raise OSError(f"{count} bytes of the file are missing at {offset}")
+                raise EOFError(f"the file ended {count} bytes early, at {offset}")
             offset += len(block)
             count -= len(block)
             if passes:
