@@ -80,7 +80,9 @@ def tests(session: nox.Session) -> None:
     if session.python != CURRENT or session.posargs:
         session.run("pytest", *session.posargs)
         return
+    session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest")
+    session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
     for floor in PYPROJECT["tool"]["coverage-floors"]:
         files = [f"--include={floor['include']}", f"--omit={floor['omit']}"]

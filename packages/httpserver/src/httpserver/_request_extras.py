@@ -44,7 +44,7 @@ class Extras:
         self.cookies: Mapping[str, str] | None = None
         self.form: MultiDictProxy[FormValue] | None = None
         #: Whether somebody began to take the body apart.
-        self.form_begun = False
+        self.form_begun: bool = False
         #: Body that was read when reading it was interrupted.
         self.pieces: list[bytes] = []
         # None where the connection tells.
