@@ -607,3 +607,21 @@ def test_presets_of_an_early_or_a_wrong_response_are_checked_as_ever() -> None:
         done.send_message(Response(status=200, preset=block))
     reason = serving(GET).send_message(Response(status=200, reason="Fine", preset=block))
     assert reason.startswith(b"HTTP/1.1 200 Fine\r\n")
+
+
+def test_data_can_be_sent_the_short_way() -> None:
+    conn = serving(GET)
+    with pytest.raises(LocalProtocolError, match="cannot send Data"):
+        conn.send_data(b"x")
+    conn.send(Response(status=200, headers={"Content-Length": "3"}))
+    assert conn.send_data(b"ab") == b"ab"
+    with pytest.raises(LocalProtocolError, match="leaves 1"):
+        conn.send_data(b"cd")
+    assert conn.send(Data(b"c")) == b"c"
+    conn.send(EndOfMessage())
+    with pytest.raises(LocalProtocolError, match="cannot send Data"):
+        conn.send_data(b"")
+    chunked = serving(GET)
+    chunked.send(Response(status=200))
+    assert chunked.send_data(b"abc") == b"3\r\nabc\r\n"
+    assert chunked.send_data(b"") == b""

@@ -255,6 +255,16 @@ class Connection(ConnectionState):
             return self._encode_end(event)
         return b""
 
+    def send_data(self, data: bytes) -> bytes:
+        """Return the bytes of `Data(data)`; as `send`, which this is a short way of.
+
+        Raises:
+            LocalProtocolError: No body is being sent, or it has no room for that much.
+        """
+        if self.our_state is not SEND_BODY:
+            self._check_send(Data)
+        return self._encode_data(data)
+
     @property
     def sends_body(self) -> bool:
         """Whether the message whose head was sent has a body on the wire.

@@ -10,7 +10,6 @@ import anyio
 import httpcore_proto
 from httpcore_proto import (
     BadHttpMessage,
-    Data,
     EndOfMessage,
     HeadersLike,
     InformationalResponse,
@@ -245,12 +244,16 @@ class Answering:
             link.write(data)
         else:
             response.tell_length()
-            self._sent = 0
-            self._write(self._head(response))
-            self._write(Data(body))
-            self._write(_END_OF_MESSAGE)
+            pieces = (
+                machine.send(self._head(response)),
+                machine.send_data(body),
+                machine.send(_END_OF_MESSAGE),
+            )
+            self._sent = sum(map(len, pieces))
+            # Together, so that the head does not leave in a packet of its own.
+            link.writelines([piece for piece in pieces if piece])
 
-    def _write(self, event: httpcore_proto.Response | Data | EndOfMessage) -> None:
+    def _write(self, event: httpcore_proto.Response | EndOfMessage) -> None:
         data = self._machine.send(event)
         if data:
             self._sent += len(data)
@@ -329,11 +332,17 @@ class Answering:
         if self.link.needs_drain:
             await self.link.drain()
 
-    async def write_body(self, data: bytes) -> None:
-        """Write a piece of body; waits while the client takes nothing."""
-        self._write(Data(data))
-        if self.link.needs_drain:
-            await self.link.drain()
+    def put_body(self, data: bytes) -> bool:
+        """Write a piece of body; whether the client is slow, so that `drain` must follow."""
+        link = self.link
+        if encoded := self._machine.send_data(data):
+            self._sent += len(encoded)
+            link.write(encoded)
+        return link.needs_drain
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written."""
+        await self.link.drain()
 
     async def write_file(self, file: BinaryIO, offset: int, count: int) -> None:
         """Write a part of a file as body.
@@ -356,10 +365,10 @@ class Answering:
             count -= len(block)
             if passes:
                 self.link.write(block)
-                if self.link.needs_drain:
-                    await self.link.drain()
             else:
-                await self.write_body(block)
+                self.put_body(block)
+            if self.link.needs_drain:
+                await self.link.drain()
 
     async def finish_response(self, trailers: HeadersLike = ()) -> None:
         """Write the end of the body."""

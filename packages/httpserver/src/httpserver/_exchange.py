@@ -56,8 +56,11 @@ class Exchange(Protocol):
     async def start_response(self, response: StreamResponse) -> None:
         """Send the head."""
 
-    async def write_body(self, data: bytes) -> None:
-        """Write a piece of body, and wait while the client is slow."""
+    def put_body(self, data: bytes) -> bool:
+        """Write a piece of body; whether the client is slow, so that `drain` must follow."""
+
+    async def drain(self) -> None:
+        """Wait until the client has taken most of what was written."""
 
     async def write_file(self, file: BinaryIO, offset: int, count: int) -> None:
         """Write a part of a file as body, by sendfile where link and body allow it.

@@ -166,17 +166,19 @@ class StreamResponse(ResponseHead, MutableMapping[str, Any]):
             LocalProtocolError: More than Content-Length.
             OSError: The client is gone.
         """
-        if self._exchange is None:
+        exchange = self._exchange
+        if exchange is None:
             raise RuntimeError("cannot write before prepare()")
         if self._ended:
             raise RuntimeError("cannot write after write_eof()")
-        if not isinstance(data, (bytes, bytearray, memoryview)):
-            raise TypeError(f"data must be bytes-like, not {type(data).__name__}")
-        piece = bytes(data)
+        if type(data) is not bytes:
+            if not isinstance(data, (bytearray, memoryview, bytes)):
+                raise TypeError(f"data must be bytes-like, not {type(data).__name__}")
+            data = bytes(data)
         if self._encoder is not None:
-            piece = await self._encoder.encode(piece)
-        if piece:
-            await self._exchange.write_body(piece)
+            data = await self._encoder.encode(data)
+        if data and exchange.put_body(data):
+            await exchange.drain()
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Send the last piece, if any, and the end; again does nothing.
@@ -194,7 +196,7 @@ class StreamResponse(ResponseHead, MutableMapping[str, Any]):
             await self.write(data)
         self._ended = True
         if self._encoder is not None and (rest := await self._encoder.finish()):
-            await self._exchange.write_body(rest)
+            self._exchange.put_body(rest)
         await self._exchange.finish_response(self._trailers or ())
 
     # Inside.
