@@ -450,3 +450,38 @@ async def test_server_defaults() -> None:
     assert server.client_max_size == 1024**2
     assert server.connections == set()
     assert server.requests_count == 0
+
+
+async def test_cleanup_that_is_interrupted_early_cuts_at_once(serve: Any) -> None:
+    """A second signal that came before the connections were waited for had them waited for."""
+
+    class Interrupt(BaseException):
+        """Stands for KeyboardInterrupt, which would end the tests."""
+
+    async def interrupt(app: web.Application) -> None:
+        raise Interrupt
+
+    cancelled: list[bool] = []
+    begun = anyio.Event()
+
+    async def hang(request: web.Request) -> web.Response:
+        begun.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.append(True)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", hang)
+    app.on_shutdown.append(interrupt)
+    runner = web.AppRunner(app, shutdown_timeout=3600)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    async with await anyio.connect_tcp("127.0.0.1", site.port) as stream:
+        await stream.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        await begun.wait()
+        with anyio.fail_after(15), pytest.raises(Interrupt):
+            await runner.cleanup()
+    assert cancelled == [True]
