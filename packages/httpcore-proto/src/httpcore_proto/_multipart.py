@@ -310,8 +310,8 @@ class MultipartParser:
     def _next_of_body(self) -> MultipartEvent:
         buffer, start = self._buffer, self._position
         size = len(buffer)
-        if start == size:
-            return self._need_data()
+        if start == size and not self._eof:
+            return NEED_DATA
         found = buffer.find(self._delimiter, start)
         end = found if found >= 0 else self._safe_end(start)
         if self._part_size < 0 and end > start:
