@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from email.utils import formatdate
-from typing import Final
 
-from httpcore_proto import SERVER_SOFTWARE, HeaderBlock
+from httpcore_proto import SERVER_SOFTWARE, HeaderBlock, format_http_date
 
 
 class Presets:
@@ -26,8 +24,7 @@ class Presets:
         if second != self._second:
             self._second = second
             self._blocks.clear()
-            # RFC 9110 section 5.6.7: IMF-fixdate.
-            self.date = formatdate(second, usegmt=True)
+            self.date = format_http_date(second)
         block = self._blocks.get(content_type)
         if block is None:
             fields = [("Date", self.date), ("Server", SERVER_SOFTWARE)]
@@ -35,6 +32,3 @@ class Presets:
                 fields.insert(0, ("Content-Type", content_type))
             block = self._blocks[content_type] = HeaderBlock(fields)
         return block
-
-
-DEFAULT_CONTENT_TYPE: Final = "application/octet-stream"

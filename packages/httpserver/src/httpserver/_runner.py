@@ -17,7 +17,6 @@ from ._access_log import (
     AbstractAccessLogger,
     AccessLogger,
     access_logger,
-    make_access_logger,
 )
 from ._application import Application
 from ._connection import HTTPConnection
@@ -268,13 +267,7 @@ class AppRunner(BaseRunner):
         self._server = self._make_server()
 
     def _make_server(self) -> Server:
-        settings = dict(self._settings)
-        self._access_logger = make_access_logger(
-            settings.pop("access_log_class"),
-            settings.pop("access_log"),
-            settings.pop("access_log_format"),
-        )
-        return Server(self._app.handle, access_log=None, **settings)
+        return Server(self._app.handle, **self._settings)
 
     @property
     def app(self) -> Application:
@@ -293,9 +286,6 @@ class AppRunner(BaseRunner):
         await app.startup()
         app.freeze()
         self._server.on_prepare = app.send_response_prepare if app.has_prepare_signals else None
-        logger = self._access_logger
-        # Asked now, when the application has had its chance to configure logging.
-        self._server.access_logger = logger if logger is not None and logger.enabled else None
 
     async def shutdown(self) -> None:
         """Send the application's `on_shutdown`; a step of `cleanup`."""
