@@ -119,8 +119,8 @@ async def pumped_pair(one: Receiver, other: Receiver) -> AsyncIterator[tuple[Lin
         for sock, receiver in ((connected, one), (accepted, other))
     ]
     async with anyio.create_task_group() as group:
-        for link in links:
-            link.start()
+        for link, receiver in zip(links, (one, other), strict=True):
+            link.hand_over(receiver)
             group.start_soon(link.pump)
         # anyio's streams over asyncio hold reading back from the first receive on only.
         await anyio.wait_all_tasks_blocked()
@@ -267,7 +267,7 @@ class NeverEndsMore(Broken):
 async def test_a_broken_link_is_found_out(
     broken: type[Broken], check: Check, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("httpcore_testing._check_link._PATIENCE", 0.5)
+    monkeypatch.setattr("httpcore_testing._link_scene._PATIENCE", 0.5)
 
     @asynccontextmanager
     async def broken_pair(one: Any, other: Any) -> AsyncIterator[tuple[Any, Any]]:

@@ -42,6 +42,19 @@ _NUMERIC: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?", re.S)
 _CACHED_URLS: Final = 1024
 
 
+class Proxy(NamedTuple):
+    """A proxy, and what it is told.
+
+    Attributes:
+        url: Where it is, without credentials.
+        headers: Fields for it alone, Proxy-Authorization included; the origin never
+            sees them.
+    """
+
+    url: URL
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 class ConnectionKey(NamedTuple):
     """What must be equal for two requests to share a connection.
 
@@ -52,6 +65,7 @@ class ConnectionKey(NamedTuple):
         ssl: TLS setting: True, False for no verification, or a context.
         server_hostname: Name in SNI and in the certificate, if it is not `host`.
         limits: Limits on response heads; None for the default ones.
+        proxy: The proxy in between, if there is one.
     """
 
     host: str
@@ -60,6 +74,7 @@ class ConnectionKey(NamedTuple):
     ssl: ssl_module.SSLContext | bool = True
     server_hostname: str | None = None
     limits: Limits | None = None
+    proxy: Proxy | None = None
 
 
 class Destination:

@@ -89,14 +89,14 @@ class Stream(ByteStream):
 def pulled(receiver: Receiver) -> tuple[Stream, StreamLink]:
     stream = Stream()
     link = StreamLink(stream, receiver, pumped=False)
-    link.start()
+    link.hand_over(receiver)
     return stream, link
 
 
 def pumped(receiver: Receiver) -> tuple[Stream, StreamLink]:
     stream = Stream()
     link = StreamLink(stream, receiver, pumped=True)
-    link.start()
+    link.hand_over(receiver)
     return stream, link
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from ._check_link import (
     CHECKS,
-    Check,
-    MakePair,
     check_abort,
     check_abort_ends_more,
     check_both_directions,
@@ -23,6 +21,7 @@ from ._check_link import (
     check_empty_write,
     check_flow_control,
     check_half_close,
+    check_hand_over,
     check_large_transfer,
     check_link,
     check_more_sends,
@@ -34,6 +33,7 @@ from ._check_link import (
     check_write_after_loss,
     check_writelines_waits,
 )
+from ._link_scene import Check, MakePair
 from ._recording_receiver import RecordingReceiver
 from ._version import __version__
 
@@ -57,6 +57,7 @@ __all__ = [
     "check_empty_write",
     "check_flow_control",
     "check_half_close",
+    "check_hand_over",
     "check_large_transfer",
     "check_link",
     "check_more_sends",

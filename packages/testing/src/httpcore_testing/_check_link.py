@@ -20,88 +20,33 @@ with the two exchanged. A pair of one link of yours and one of ours will do.
 
 from __future__ import annotations
 
-import functools
 import hashlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
 import anyio
 import anyio.lowlevel
 
-from httpcore_proto.aio import BusyError, Link, Receiver
+from httpcore_proto.aio import BusyError
 
+from ._link_scene import (
+    HUGE,
+    PIECE,
+    Check,
+    MakePair,
+    block,
+    expect_error,
+    joined_pair,
+    link_check,
+    send,
+)
 from ._recording_receiver import RecordingReceiver
 
-#: Makes two links, each the other's far end, and closes what is left of them.
-MakePair = Callable[[Receiver, Receiver], AbstractAsyncContextManager[tuple[Link, Link]]]
 
-#: One clause of the contract.
-Check = Callable[[MakePair], Coroutine[Any, Any, None]]
-
-# Seconds after which a check that hangs has failed.
-_PATIENCE: Final = 15.0
-# More than the buffers of any socket take.
-_HUGE: Final = 48 * 2**20
-_PIECE: Final = bytes(range(256)) * 256
-
-
-def _check(function: Check) -> Check:
-    """Make every failure of a check, late or wrapped in groups, an `AssertionError`."""
-
-    @functools.wraps(function)
-    async def check(make_pair: MakePair) -> None:
-        failure: AssertionError | None = None
-        try:
-            with anyio.fail_after(_PATIENCE):
-                await function(make_pair)
-        except Exception as exc:
-            failure = _failure(exc)
-        if failure is not None:
-            raise failure
-
-    return check
-
-
-def _failure(exc: Exception) -> AssertionError:
-    cause: BaseException = exc
-    if isinstance(exc, ExceptionGroup):
-        cause = exc
-        while isinstance(cause, BaseExceptionGroup):
-            failed = cause.subgroup(AssertionError)
-            cause = (failed or cause).exceptions[0]
-    if isinstance(cause, AssertionError):
-        return cause
-    failure = AssertionError(f"{type(cause).__name__}: {cause}")
-    failure.__cause__ = exc
-    return failure
-
-
-@asynccontextmanager
-async def _pair(
-    make_pair: MakePair, *, discard: bool = False
-) -> AsyncIterator[tuple[RecordingReceiver, RecordingReceiver]]:
-    one, other = RecordingReceiver(discard=discard), RecordingReceiver(discard=discard)
-    try:
-        async with make_pair(one, other):
-            yield one, other
-    finally:
-        # Told first: whatever else went wrong, went wrong because of this.
-        if breaches := one.breaches + other.breaches:
-            raise AssertionError("; ".join(breaches))
-
-
-async def _send(receiver: RecordingReceiver, data: bytes) -> None:
-    with receiver.calling():
-        receiver.link.write(data)
-    await receiver.link.drain()
-
-
-@_check
+@link_check
 async def check_both_directions(make_pair: MakePair) -> None:
     """Bytes arrive in both directions, whole and in order; link_made comes first."""
-    async with _pair(make_pair) as (one, other):
-        await _send(one, b"ping")
+    async with joined_pair(make_pair) as (one, other):
+        await send(one, b"ping")
         await other.until(lambda: other.data == b"ping")
         with other.calling():
             other.link.writelines([b"po", b"", b"ng"])
@@ -109,21 +54,21 @@ async def check_both_directions(make_pair: MakePair) -> None:
         await one.until(lambda: one.data == b"pong")
 
 
-@_check
+@link_check
 async def check_large_transfer(make_pair: MakePair) -> None:
     """Megabytes arrive unchanged."""
-    data = _PIECE * 64
-    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
-        group.start_soon(_send, one, data)
+    data = PIECE * 64
+    async with joined_pair(make_pair) as (one, other), anyio.create_task_group() as group:
+        group.start_soon(send, one, data)
         await other.until(lambda: other.size == len(data))
     assert hashlib.sha256(other.data).digest() == hashlib.sha256(data).digest()
 
 
-@_check
+@link_check
 async def check_empty_write(make_pair: MakePair) -> None:
     """An empty write is legal and delivers nothing."""
-    async with _pair(make_pair) as (one, other):
-        await _send(one, b"")
+    async with joined_pair(make_pair) as (one, other):
+        await send(one, b"")
         with one.calling():
             one.link.writelines([])
             one.link.writelines([b""])
@@ -133,72 +78,72 @@ async def check_empty_write(make_pair: MakePair) -> None:
         await other.until(lambda: other.data == b"x")
 
 
-@_check
+@link_check
 async def check_busy_more(make_pair: MakePair) -> None:
     """A second task in `more` gets `BusyError`; the first goes on waiting."""
-    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
+    async with joined_pair(make_pair) as (one, other), anyio.create_task_group() as group:
         group.start_soon(one.until, lambda: bool(one.data))
         await anyio.wait_all_tasks_blocked()
-        await _expect(BusyError, one.link.more)
-        await _send(other, b"x")
+        await expect_error(BusyError, one.link.more)
+        await send(other, b"x")
 
 
-@_check
+@link_check
 async def check_busy_drain(make_pair: MakePair) -> None:
     """A second task in `drain` gets `BusyError`."""
-    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
-        await _block(one, other, group)
-        await _expect(BusyError, one.link.drain)
+    async with joined_pair(make_pair) as (one, other), anyio.create_task_group() as group:
+        await block(one, other, group)
+        await expect_error(BusyError, one.link.drain)
         group.cancel_scope.cancel()
 
 
-@_check
+@link_check
 async def check_writelines_waits(make_pair: MakePair) -> None:
     """`writelines` fills the queue as `write` does: a `drain` behind it waits."""
-    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
-        await _block(one, other, group, in_lines=True)
+    async with joined_pair(make_pair) as (one, other), anyio.create_task_group() as group:
+        await block(one, other, group, in_lines=True)
         group.cancel_scope.cancel()
 
 
-@_check
+@link_check
 async def check_more_sends(make_pair: MakePair) -> None:
     """`more` first sends what is queued, for which the peer may be waiting."""
-    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
+    async with joined_pair(make_pair) as (one, other), anyio.create_task_group() as group:
         with one.calling():
             one.link.write(b"question")
         group.start_soon(one.until, lambda: one.data == b"answer")
         await other.until(lambda: other.data == b"question")
-        await _send(other, b"answer")
+        await send(other, b"answer")
 
 
-@_check
+@link_check
 async def check_cancelled_more(make_pair: MakePair) -> None:
     """Cancelling `more` loses no byte and leaves the link usable."""
-    async with _pair(make_pair) as (one, other):
+    async with joined_pair(make_pair) as (one, other):
         for number in range(20):
             async with anyio.create_task_group() as group:
                 group.start_soon(one.link.more)
                 await anyio.wait_all_tasks_blocked()
                 if number % 2:
-                    await _send(other, b"x")
+                    await send(other, b"x")
                 group.cancel_scope.cancel()
             if not number % 2:
-                await _send(other, b"x")
+                await send(other, b"x")
         await one.until(lambda: one.size == 20)
 
 
-@_check
+@link_check
 async def check_pause(make_pair: MakePair) -> None:
     """Nothing is delivered while reading is paused, and all of it afterwards."""
-    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
-        await _send(one, b"1")
+    async with joined_pair(make_pair) as (one, other), anyio.create_task_group() as group:
+        await send(one, b"1")
         await other.until(lambda: other.data == b"1")
         with other.calling():
             other.link.pause_reading()
-        await _send(one, b"2")
+        await send(one, b"2")
         group.start_soon(other.until, lambda: other.data == b"12")
         # A round trip in the other direction: time enough for the bytes to arrive.
-        await _send(other, b"x")
+        await send(other, b"x")
         await one.until(lambda: one.data == b"x")
         await anyio.wait_all_tasks_blocked()
         assert other.data == b"1", "bytes were delivered while reading was paused"
@@ -206,13 +151,13 @@ async def check_pause(make_pair: MakePair) -> None:
             other.link.resume_reading()
 
 
-@_check
+@link_check
 async def check_flow_control(make_pair: MakePair) -> None:
     """A receiver that pauses at every delivery gets all of it, and no more than it asks for."""
-    data = _PIECE * 64
-    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
+    data = PIECE * 64
+    async with joined_pair(make_pair) as (one, other), anyio.create_task_group() as group:
         other.pauses = True
-        one.link.writelines([_PIECE] * 64)
+        one.link.writelines([PIECE] * 64)
         group.start_soon(one.link.drain)
         while other.size < len(data):
             await other.link.more()
@@ -220,16 +165,16 @@ async def check_flow_control(make_pair: MakePair) -> None:
             for _ in range(3):
                 await anyio.lowlevel.checkpoint()
             # What is under way may still come, such as one record of TLS.
-            assert other.size - seen <= 2 * len(_PIECE), "deliveries go on during a pause"
+            assert other.size - seen <= 2 * len(PIECE), "deliveries go on during a pause"
             other.link.resume_reading()
     assert other.data == data
 
 
-@_check
+@link_check
 async def check_close(make_pair: MakePair) -> None:
     """`close` sends what is queued; both sides learn of the loss once, as their last call."""
-    async with _pair(make_pair) as (one, other):
-        await _send(one, b"last words")
+    async with joined_pair(make_pair) as (one, other):
+        await send(one, b"last words")
         with one.calling():
             one.link.close()
             one.link.close()
@@ -244,25 +189,25 @@ async def check_close(make_pair: MakePair) -> None:
         await one.link.wait_closed()
 
 
-@_check
+@link_check
 async def check_close_sends(make_pair: MakePair) -> None:
     """`close` sends what no `drain` has; a `write` after it is ignored, a `drain` raises."""
-    async with _pair(make_pair) as (one, other):
+    async with joined_pair(make_pair) as (one, other):
         with one.calling():
             one.link.write(b"last words")
             one.link.close()
             one.link.write(b"nobody hears this")
         assert one.link.needs_drain, "callers look at needs_drain before they drain"
-        await _expect(OSError, one.link.drain)
+        await expect_error(OSError, one.link.drain)
         await one.link.wait_closed()
         await other.until(lambda: other.eof or other.lost > 0)
         assert other.data == b"last words"
 
 
-@_check
+@link_check
 async def check_wait_closed(make_pair: MakePair) -> None:
     """Any number of tasks waits for the loss; one of them may be cancelled."""
-    async with _pair(make_pair) as (one, _), anyio.create_task_group() as group:
+    async with joined_pair(make_pair) as (one, _), anyio.create_task_group() as group:
         with anyio.move_on_after(0.01):
             await one.link.wait_closed()
             raise AssertionError("wait_closed returned, and nobody closed the link")
@@ -272,12 +217,12 @@ async def check_wait_closed(make_pair: MakePair) -> None:
         one.link.close()
 
 
-@_check
+@link_check
 async def check_abort(make_pair: MakePair) -> None:
     """`abort` ends the link now, also while a `drain` is blocked."""
-    async with _pair(make_pair, discard=True) as (one, other):
+    async with joined_pair(make_pair, discard=True) as (one, other):
         async with anyio.create_task_group() as group:
-            await _block(one, other, group, expect=OSError)
+            await block(one, other, group, expect=OSError)
             with one.calling():
                 one.link.abort()
                 one.link.abort()
@@ -290,20 +235,20 @@ async def check_abort(make_pair: MakePair) -> None:
         assert other.lost == 1
 
 
-@_check
+@link_check
 async def check_abort_ends_more(make_pair: MakePair) -> None:
     """`abort` ends what waits in `more`."""
-    async with _pair(make_pair) as (one, _), anyio.create_task_group() as group:
+    async with joined_pair(make_pair) as (one, _), anyio.create_task_group() as group:
         group.start_soon(one.until, lambda: one.lost > 0)
         await anyio.wait_all_tasks_blocked()
         with one.calling():
             one.link.abort()
 
 
-@_check
+@link_check
 async def check_write_after_loss(make_pair: MakePair) -> None:
     """Writing to a lost link is ignored, `more` returns, and `drain` raises OSError."""
-    async with _pair(make_pair) as (one, _):
+    async with joined_pair(make_pair) as (one, _):
         with one.calling():
             one.link.close()
         await one.link.wait_closed()
@@ -316,23 +261,23 @@ async def check_write_after_loss(make_pair: MakePair) -> None:
             one.link.abort()
         await one.link.more()
         assert one.link.needs_drain, "callers look at needs_drain before they drain"
-        await _expect(OSError, one.link.drain)
+        await expect_error(OSError, one.link.drain)
 
 
-@_check
+@link_check
 async def check_peer_close(make_pair: MakePair) -> None:
     """The peer's close ends what waits in `more`."""
-    async with _pair(make_pair) as (one, other), anyio.create_task_group() as group:
+    async with joined_pair(make_pair) as (one, other), anyio.create_task_group() as group:
         group.start_soon(one.until, lambda: one.eof or one.lost > 0)
         await anyio.wait_all_tasks_blocked()
         other.link.close()
         await other.link.wait_closed()
 
 
-@_check
+@link_check
 async def check_half_close(make_pair: MakePair) -> None:
     """After `write_eof` the peer sees the end, and can still answer."""
-    async with _pair(make_pair) as (one, other):
+    async with joined_pair(make_pair) as (one, other):
         with one.calling():
             one.link.write(b"question")
             one.link.write_eof()
@@ -344,7 +289,7 @@ async def check_half_close(make_pair: MakePair) -> None:
         with other.calling():
             other.link.pause_reading()
             other.link.resume_reading()
-        await _send(other, b"answer")
+        await send(other, b"answer")
         await one.until(lambda: one.data == b"answer")
         with one.calling():
             one.link.write(b"after the end")
@@ -353,65 +298,65 @@ async def check_half_close(make_pair: MakePair) -> None:
         assert other.data == b"question"
 
 
-@_check
+@link_check
 async def check_two_writers(make_pair: MakePair) -> None:
     """Two sides that write at each other before they read do not block each other."""
 
     async def write_then_read(receiver: RecordingReceiver) -> None:
-        await _send(receiver, bytes(_HUGE))
-        await receiver.until(lambda: receiver.size == _HUGE)
+        await send(receiver, bytes(HUGE))
+        await receiver.until(lambda: receiver.size == HUGE)
 
     async with (
-        _pair(make_pair, discard=True) as (one, other),
+        joined_pair(make_pair, discard=True) as (one, other),
         anyio.create_task_group() as group,
     ):
         group.start_soon(write_then_read, one)
         group.start_soon(write_then_read, other)
 
 
-@_check
+@link_check
 async def check_deadline(make_pair: MakePair) -> None:
     """Past `deadline`, `more` raises TimeoutError, and loses nothing."""
-    async with _pair(make_pair) as (one, other):
+    async with joined_pair(make_pair) as (one, other):
         one.link.deadline = anyio.current_time() + 0.01
-        await _expect(TimeoutError, one.link.more)
+        await expect_error(TimeoutError, one.link.more)
         one.link.deadline = None
-        await _send(other, b"x")
+        await send(other, b"x")
         await one.until(lambda: one.data == b"x")
 
 
-@_check
+@link_check
 async def check_drain_deadline(make_pair: MakePair) -> None:
     """Past `deadline`, a blocked `drain` raises TimeoutError."""
-    async with _pair(make_pair, discard=True) as (one, other):
+    async with joined_pair(make_pair, discard=True) as (one, other):
         one.link.deadline = anyio.current_time() + 0.05
         async with anyio.create_task_group() as group:
-            await _block(one, other, group, expect=TimeoutError)
+            await block(one, other, group, expect=TimeoutError)
         one.link.abort()
 
 
-@_check
+@link_check
 async def check_two_deadlines(make_pair: MakePair) -> None:
     """`deadline` is read when a wait begins, and for that wait only."""
-    async with _pair(make_pair, discard=True) as (one, other):
+    async with joined_pair(make_pair, discard=True) as (one, other):
         async with anyio.create_task_group() as group:
             group.start_soon(one.until, lambda: one.size == 1)
             await anyio.wait_all_tasks_blocked()
             one.link.deadline = anyio.current_time() + 0.05
-            await _block(one, other, group, expect=TimeoutError)
+            await block(one, other, group, expect=TimeoutError)
             # The end of one wait is not the end of the other's deadline.
-            await _send(other, b"x")
+            await send(other, b"x")
         one.link.abort()
 
 
-@_check
+@link_check
 async def check_cancelled_drain(make_pair: MakePair) -> None:
     """After a `drain` was cancelled the link still receives."""
-    async with _pair(make_pair, discard=True) as (one, other):
+    async with joined_pair(make_pair, discard=True) as (one, other):
         async with anyio.create_task_group() as group:
-            await _block(one, other, group)
+            await block(one, other, group)
             group.cancel_scope.cancel()
-        await _send(other, b"x")
+        await send(other, b"x")
         await one.until(lambda: one.size == 1)
         with one.calling():
             one.link.abort()
@@ -419,39 +364,22 @@ async def check_cancelled_drain(make_pair: MakePair) -> None:
         assert one.lost == 1
 
 
-async def _block(
-    one: RecordingReceiver,
-    other: RecordingReceiver,
-    group: anyio.abc.TaskGroup,
-    *,
-    expect: type[Exception] | None = None,
-    in_lines: bool = False,
-) -> None:
-    """Start a task that is blocked in `one.link.drain()`."""
-    other.link.pause_reading()
-    # In pieces: asyncio's TLS transport does not count what it passes on in one write.
-    for _ in range(_HUGE // len(_PIECE)):
-        if in_lines:
-            one.link.writelines([_PIECE])
-        else:
-            one.link.write(_PIECE)
-
-    async def drain() -> None:
-        if expect is None:
-            await one.link.drain()
-            raise AssertionError("drain returned although the peer reads nothing")
-        await _expect(expect, one.link.drain)
-
-    group.start_soon(drain)
-    await anyio.wait_all_tasks_blocked()
-
-
-async def _expect(error: type[Exception], function: Callable[[], Awaitable[object]]) -> None:
-    try:
-        await function()
-    except error:
-        return
-    raise AssertionError(f"no {error.__name__}")
+@link_check
+async def check_hand_over(make_pair: MakePair) -> None:
+    """Another receiver takes the place of the first, and gets all that comes from then on."""
+    async with joined_pair(make_pair) as (one, other):
+        await send(other, b"before")
+        await one.until(lambda: one.data == b"before")
+        second = RecordingReceiver()
+        one.link.hand_over(second)
+        await send(other, b"behind")
+        await second.until(lambda: second.data == b"behind")
+        one.link.close()
+        await one.link.wait_closed()
+        if one.data != b"before" or one.lost or (second.made, second.lost) != (1, 1):
+            raise AssertionError("the receiver before is still called, or the new one is not")
+        if second.breaches:
+            raise AssertionError("; ".join(second.breaches))
 
 
 #: Every check that holds for every link; `check_half_close` is for those that can.
@@ -478,6 +406,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     check_drain_deadline,
     check_two_deadlines,
     check_cancelled_drain,
+    check_hand_over,
 )
 
 

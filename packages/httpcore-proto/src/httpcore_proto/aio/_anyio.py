@@ -120,7 +120,8 @@ class AnyioListener:
 
     async def _serve(self, stream: SocketStream) -> None:
         try:
-            link = StreamLink(stream, self._make_receiver(), pumped=True)
+            receiver = self._make_receiver()
+            link = StreamLink(stream, receiver, pumped=True)
             if self._context is not None:
                 with anyio.fail_after(_HANDSHAKE_TIMEOUT):
                     await link.handshake(self._context, None, server=True)
@@ -132,7 +133,7 @@ class AnyioListener:
             await anyio.aclose_forcefully(stream)
             raise
         else:
-            link.start()
+            link.hand_over(receiver)
             await link.pump()
 
 
@@ -200,7 +201,7 @@ class AnyioRuntime:
         except BaseException:
             await anyio.aclose_forcefully(stream)
             raise
-        link.start()
+        link.hand_over(receiver)
         return link
 
     async def listen(

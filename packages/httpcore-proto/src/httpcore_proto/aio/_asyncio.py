@@ -290,6 +290,12 @@ class AsyncioLink(asyncio.Protocol):
             raise
         self.connection_made(transport)
 
+    def hand_over(self, receiver: Receiver) -> None:
+        """Call another receiver from here on."""
+        self._receiver = receiver
+        self._receive = receiver.bytes_received
+        receiver.link_made(self)
+
     def info(self, name: str, default: Any = None) -> Any:
         """Facts that the transport knows."""
         return self._transport.get_extra_info(name, default)

@@ -8,9 +8,9 @@ is no event, await `more()`.
 Clauses that every link keeps, each of them a test in `httpcore_testing.check_link`:
 
 * The receiver's methods are called one at a time, never from inside a call of the link
-  that is not awaited, in this order: `link_made`, any number of `bytes_received`, at most
-  one `eof_received`, `link_lost` exactly once and last. A link without a task tells the
-  loss in the next `more`, `drain` or `wait_closed`.
+  that is not awaited (save `link_made` in `hand_over`), in this order: `link_made`, any
+  number of `bytes_received`, at most one `eof_received`, `link_lost` exactly once and
+  last. A link without a task tells the loss in the next `more`, `drain` or `wait_closed`.
 * At most one task is in `more`, and one in `drain`; a second gets `BusyError`.
 * `more` and `drain` may be cancelled, by a scope or by the deadline, and lose no byte that
   is received. Nobody knows then how much is sent: write nothing more, unless it is what
@@ -157,6 +157,13 @@ class Link(Protocol):
         Raises:
             ssl.SSLError: The handshake failed; the link is lost then.
             OSError: The link is lost.
+        """
+
+    def hand_over(self, receiver: Receiver) -> None:
+        """Put another receiver in the place of the one that there is, as an upgrade does.
+
+        Its `link_made` is called here; what is received from now on goes to it. The one
+        before is called no more, and hands on what it holds itself.
         """
 
     def info(self, name: str, default: Any = None) -> Any:

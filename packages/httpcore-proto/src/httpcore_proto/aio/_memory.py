@@ -180,6 +180,11 @@ class MemoryLink:
         """
         raise OSError("a link in memory has no TLS")
 
+    def hand_over(self, receiver: Receiver) -> None:
+        """Call another receiver from here on."""
+        self._receiver = receiver
+        receiver.link_made(self)
+
     def info(self, name: str, default: Any = None) -> Any:
         """Facts that were given to `memory_link_pair`."""
         return self._facts.get(name, default)

@@ -13,9 +13,8 @@ can be waited for, replaced each time it is set; who waits looks at the state ag
 Below the link, and below TLS, lies a `Pipe`. It sends what the socket takes without
 waiting, and only if something is left it waits, with a reader beside it: two peers that
 write at each other thus cannot block each other, and a message that fits the socket's
-buffer, which is nearly every one, costs no second task. (To guess from sizes whether a
-send can block would not do: nobody tells how full the buffer is.) What is left when a
-`drain` is cancelled stays in the pipe, as it stays in an asyncio transport.
+buffer, which is nearly every one, costs no second task. (Sizes do not tell whether a send can
+block.) What is left when a `drain` is cancelled stays in the pipe, as in an asyncio transport.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ _LAST_TIMEOUT: Final = 1.0
 
 
 class StreamLink:
-    """A link over `stream`. `start` it; then, if it is pumped, run `pump` in a task."""
+    """A link over `stream`. `hand_over` to its receiver; if it is pumped, run `pump` in a task."""
 
     __slots__ = (
         "_closing",
@@ -129,10 +128,6 @@ class StreamLink:
             raise error
         self._tls = True
         self._facts |= tls_facts(stream.extra(TLSAttribute.ssl_object), context)
-
-    def start(self) -> None:
-        """Show the link to its receiver."""
-        self._receiver.link_made(self)
 
     async def pump(self) -> None:
         """Read and deliver until the end; returns after the loss was told."""
@@ -297,6 +292,11 @@ class StreamLink:
         finally:
             self._held = False
             self.wake()
+
+    def hand_over(self, receiver: Receiver) -> None:
+        """Call another receiver from here on."""
+        self._receiver = receiver
+        receiver.link_made(self)
 
     def info(self, name: str, default: Any = None) -> Any:
         """Facts taken when the link was made."""
