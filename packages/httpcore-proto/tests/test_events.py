@@ -108,7 +108,7 @@ def test_expectation(line: bytes, has_expect: bool, expects_continue: bool) -> N
 
 def test_expectation_of_http_1_0_is_not_meant() -> None:
     request = received_request(b"Expect: 100-continue", start=b"GET / HTTP/1.0")
-    assert request.has_expect
+    assert not request.has_expect
     assert not request.expects_continue
 
 

@@ -84,7 +84,7 @@ async def test_streamed_size_is_counted(serve: Any, log: pytest.LogCaptureFixtur
     ("log_format", "pattern", "extra"),
     [
         ("%a", r"127\.0\.0\.1", {"remote_address": "127.0.0.1"}),
-        ("%P", f"<{os.getpid()}>", {"process_id": f"<{os.getpid()}>"}),
+        pytest.param("%P", f"<{os.getpid()}>", {"process_id": f"<{os.getpid()}>"}, id="process"),
         ("%r", "GET / HTTP/1.1", {"first_request_line": "GET / HTTP/1.1"}),
         ("%s", "201", {"response_status": 201}),
         ("%T s", "[0-9] s", {}),

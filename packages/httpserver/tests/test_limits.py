@@ -283,7 +283,7 @@ async def test_task_that_is_cancelled_before_it_begins_leaves_no_connection(serv
     """asyncio never runs a task that was cancelled before its first step."""
     async with serve(echo) as origin:
         peer = await origin.connect()
-        spawn = origin.server.runtime.spawn
+        spawn = origin.server.spawn
         aborted: list[bool] = []
 
         def spawn_and_abort(function: Callable[..., Any], *args: Any) -> Any:
@@ -298,11 +298,11 @@ async def test_task_that_is_cancelled_before_it_begins_leaves_no_connection(serv
             task.cancel()
             return task
 
-        origin.server.runtime.spawn = spawn_and_abort
+        origin.server.spawn = spawn_and_abort
         await peer.send(GET)
         assert await peer.end() == b""
         await origin.no_connections()
-        origin.server.runtime.spawn = spawn
+        origin.server.spawn = spawn
     assert aborted
 
 

@@ -136,7 +136,7 @@ async def test_clone_has_other_values_and_the_original_its_own(
         # Of the connection, whatever else is changed.
         assert clone.version == HttpVersion11
         assert clone.keep_alive
-        assert not clone.expects
+        assert not clone.has_expect
         assert clone.content_length is None
         assert clone.exchange is request.exchange
         assert clone.content is request.content

@@ -439,7 +439,8 @@ def test_lookup_compares_one_resource_however_many_there_are(
     router.freeze()
 
     assert found(router, path)[0] is handler
-    assert matches == [pattern.format(7).replace(":.*", "")]
+    # A path without parameters is found without comparing anything.
+    assert matches == ([pattern.format(7).replace(":.*", "")] if "{x" in pattern else [])
     matches.clear()
     assert found(router, "/none/at/all") == []
     assert matches == []

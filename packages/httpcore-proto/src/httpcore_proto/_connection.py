@@ -161,6 +161,11 @@ class Connection(ConnectionState):
             if event is not None:
                 return event
             pending = self._pending
+        elif pending == END and not self._trailers:
+            # Behind a head without body (bench: server hello).
+            self._pending = 0
+            self._received(EndOfMessage)
+            return END_OF_MESSAGE
         if pending & HEAD:
             self._pending = pending & _REST_OF_MESSAGE
             return self._received_head(pending)

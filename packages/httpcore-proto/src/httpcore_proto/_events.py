@@ -208,17 +208,22 @@ class Request(_Head):
 
     @property
     def has_expect(self) -> bool:
-        """Whether any Expect field is there; cheaper than `headers`."""
-        return bool(self._facts & EXPECT)
+        """Whether any Expect field is there that means something; cheaper than `headers`.
+
+        False for HTTP/1.0, as above.
+        """
+        return self._facts & (EXPECT | HTTP10) == EXPECT
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target!r}>"
 
 
 class _ResponseHead(_Head):
-    __slots__ = ("_reason", "status")
+    __slots__ = ("_reason", "is_preset", "status")
 
     status: int
+    #: Whether a preset, and nothing else, says what its fields and its reason are.
+    is_preset: bool
 
     def __init__(
         self,
@@ -237,6 +242,7 @@ class _ResponseHead(_Head):
         self._headers = None
         self._facts = KEEP_ALIVE if http_version is HttpVersion11 else _facts_of(http_version)
         self.content_length: int | None = None
+        self.is_preset = preset is not None and reason is None and not headers
 
     @property
     def reason(self) -> str:
@@ -388,6 +394,7 @@ def received_response(
     event._headers = None
     event._reason = None
     event.preset = None
+    event.is_preset = False
     event.status = facts >> NUMBER_SHIFT & NUMBER_MASK
     event.content_length = content_length
     return event

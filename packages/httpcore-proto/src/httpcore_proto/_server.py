@@ -59,12 +59,11 @@ class ServerConnection(Connection):
     def _received_head(self, facts: int) -> Event:
         content_length = self._parser.content_length if facts & HAS_LENGTH else None
         request = received_request(self._packed, facts, content_length)
-        method = request.method
+        self._method = request.method
         if not facts & ORIGIN_FORM:
-            self._check_form(method, request.target)
-        self._method = method
-        self._peer_is_http10 = bool(facts & HTTP10)
-        self._upgrade_offered = bool(facts & UPGRADE)
+            self._check_form(request.method, request.target)
+        self._peer_is_http10 = facts & HTTP10 != 0
+        self._upgrade_offered = facts & UPGRADE != 0
         self._request_received()
         if not facts & KEEP_ALIVE:
             self.keep_alive = False
@@ -125,18 +124,15 @@ class ServerConnection(Connection):
         Raises:
             LocalProtocolError: As for `send`.
         """
-        preset = head.preset
         if (
-            preset is not None
+            head.is_preset
             and self.our_state is SEND_HEAD
             and self.keep_alive
-            and head._reason is None
-            and not head._pairs
-            and not head._packed
             and not self._peer_is_http10
             and self._method not in _SPECIAL_METHODS
         ):
             # Most responses: all but the length was said before (bench: server hello).
+            preset: HeaderBlock = head.preset  # type: ignore[assignment]  # is_preset says so
             beginning = preset.heads.get(head.status) or _begin_head(preset, head.status)
             if beginning is not None:
                 self._sent(DONE)

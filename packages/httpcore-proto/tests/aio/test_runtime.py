@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import logging
 import socket
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 from ssl import PROTOCOL_TLS_SERVER, SSLCertVerificationError, SSLContext, create_default_context
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trustme
 
@@ -20,6 +22,7 @@ from httpcore_proto.aio import (
     Runtime,
     current_runtime,
 )
+from httpcore_proto.aio._asyncio import AsyncioLink
 
 MakeRuntime = Callable[[], Runtime]
 
@@ -527,3 +530,144 @@ async def test_tls_with_a_peer_that_goes_away(
             accepted, _ = await anyio.to_thread.run_sync(sock.accept)
             accepted.close()
     assert len(failed) == 1
+
+
+# Connected sockets
+
+
+def connected_pair(family: int) -> tuple[socket.socket, socket.socket]:
+    """Return both ends of a connection; ours is not blocking."""
+    if family == socket.AF_INET:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            ours = socket.create_connection(listening.getsockname())
+            theirs, _ = listening.accept()
+    else:
+        ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    return ours, theirs
+
+
+@every_runtime
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+async def test_link_of_a_connected_socket(make_runtime: MakeRuntime, family: int) -> None:
+    client = Receiver()
+    ours, theirs = connected_pair(family)
+    with theirs:
+        link = await make_runtime().connect_sock(client, ours)
+        assert client.link is link
+        theirs.send(b"ping")
+        await client.until(b"ping")
+        link.write(b"pong")
+        await link.drain()
+        with anyio.fail_after(PATIENCE):
+            await anyio.wait_readable(theirs)
+        assert theirs.recv(10) == b"pong"
+        await leave(link)
+        assert client.lost
+        assert ours.fileno() == -1
+
+
+@every_runtime
+async def test_socket_that_was_reset_before(make_runtime: MakeRuntime) -> None:
+    """It is an OSError, in the call or right after, and the socket is closed."""
+    ours, theirs = connected_pair(socket.AF_INET)
+    theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    theirs.close()
+    client = Receiver()
+    with pytest.raises(OSError):  # noqa: PT011 - which one depends on the system
+        link = await make_runtime().connect_sock(client, ours)
+        with anyio.fail_after(PATIENCE):
+            while not client.lost:
+                await link.more()
+        await link.drain()
+    assert ours.fileno() == -1
+
+
+@every_runtime
+@pytest.mark.parametrize("hostname", ["example.org", "example.com"])
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_UNIX])
+async def test_tls_over_a_connected_socket(
+    make_runtime: MakeRuntime,
+    server_tls: SSLContext,
+    client_tls: SSLContext,
+    family: int,
+    hostname: str,
+) -> None:
+    client, served = Receiver(), Receiver()
+    ours, theirs = connected_pair(family)
+    runtime = make_runtime()
+    link = await runtime.connect_sock(served, theirs)
+
+    async def serve() -> None:
+        try:
+            await link.start_tls(server_tls, server_side=True)
+        except OSError:
+            pass  # the client may not like the certificate
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(serve)
+        with anyio.fail_after(PATIENCE):
+            if hostname == "example.org":
+                await runtime.connect_sock(client, ours, ssl=client_tls, server_hostname=hostname)
+                assert client.link.info("ssl_object").version() == "TLSv1.3"
+                await leave(client.link)
+            else:
+                with pytest.raises(SSLCertVerificationError):
+                    await runtime.connect_sock(
+                        client, ours, ssl=client_tls, server_hostname=hostname
+                    )
+                assert not hasattr(client, "link")
+            while ours.fileno() != -1:
+                await anyio.lowlevel.checkpoint()
+    link.abort()
+    await link.wait_closed()
+
+
+@every_runtime
+async def test_cancelled_in_the_handshake_the_socket_is_closed(
+    make_runtime: MakeRuntime, client_tls: SSLContext
+) -> None:
+    ours, theirs = connected_pair(socket.AF_INET)
+    client = Receiver()
+
+    async def connect() -> None:
+        await make_runtime().connect_sock(
+            client, ours, ssl=client_tls, server_hostname="example.org"
+        )
+
+    with theirs:
+        async with anyio.create_task_group() as group:
+            group.start_soon(connect)
+            with anyio.fail_after(PATIENCE):
+                await anyio.wait_readable(theirs)
+            group.cancel_scope.cancel()
+        with anyio.fail_after(PATIENCE):
+            while ours.fileno() != -1:
+                await anyio.lowlevel.checkpoint()
+        assert not hasattr(client, "link")
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_named_pipe_is_for_loops_that_know_it(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they are, a transport of the loop is the link; a Unix socket plays the pipe."""
+    loop = asyncio.get_running_loop()
+    with pytest.raises(RuntimeError, match="ProactorEventLoop"):
+        await AsyncioRuntime().connect_pipe(Receiver(), "pipe")
+    ours, theirs = connected_pair(socket.AF_UNIX)
+    paths = []
+
+    async def create_pipe_connection(factory: Callable[[], AsyncioLink], path: str) -> object:
+        paths.append(path)
+        return await loop.create_unix_connection(factory, sock=ours)
+
+    monkeypatch.setattr(loop, "create_pipe_connection", create_pipe_connection, raising=False)
+    client = Receiver()
+    with theirs:
+        link = await AsyncioRuntime().connect_pipe(client, "pipe")
+        theirs.send(b"x")
+        await client.until(b"x")
+        await leave(link)
+    assert paths == ["pipe"]

@@ -33,6 +33,9 @@ from ._server import Server
 _COPY_LIMIT: Final = 65536
 # Bytes of a file that are read at once where there is no sendfile; aiohttp's number.
 _FILE_BLOCK: Final = 2**18
+# Bytes of a response in pieces that are written at once; what asyncio's transports hold before
+# they say that the client is slow.
+_PIECES_LIMIT: Final = 65536
 
 # Seconds for a client to take the last answer and close before we do. If we closed at
 # once, bytes still on their way to us would make the kernel throw the answer away.
@@ -57,6 +60,8 @@ class Answering:
         "_lingering",
         "_lost",
         "_machine",
+        "_pieces",
+        "_pieces_size",
         "_request",
         "_sent",
         "_server",
@@ -82,6 +87,8 @@ class Answering:
     _lingering: bool
     _lost: bool
     _gone: list[Waiter] | None
+    _pieces: list[bytes]
+    _pieces_size: int
     _sent: int
     _started: bool
 
@@ -126,6 +133,7 @@ class Answering:
         except OSError:
             # The client is gone, takes nothing any more, or must see that its answer is
             # cut; what there was to tell is in the log.
+            self._write_pieces()
             self.link.abort()
         except Exception as exc:
             server.logger.exception("error while sending the response to %r", request)
@@ -195,6 +203,7 @@ class Answering:
         if self._machine.our_state is State.SEND_HEAD:
             self._send_whole(internal_error(request, exc, debug=self._server.debug))
         else:
+            self._write_pieces()
             self.link.abort()
 
     async def _send(self, request: BaseRequest, response: StreamResponse) -> None:
@@ -252,12 +261,6 @@ class Answering:
             self._sent = sum(map(len, pieces))
             # Together, so that the head does not leave in a packet of its own.
             link.writelines([piece for piece in pieces if piece])
-
-    def _write(self, event: httpcore_proto.Response | EndOfMessage) -> None:
-        data = self._machine.send(event)
-        if data:
-            self._sent += len(data)
-            self.link.write(data)
 
     def _head(self, response: StreamResponse) -> httpcore_proto.Response:
         # Whether a client that waits for 100 sends the body all the same is its choice, so
@@ -328,20 +331,43 @@ class Answering:
         """Send the head of a response that comes in pieces."""
         await self._run_hook(response)
         self._sent = 0
-        self._write(self._head(response))
+        self._put(self._machine.send(self._head(response)))
         if self.link.needs_drain:
             await self.link.drain()
 
     def put_body(self, data: bytes) -> bool:
         """Write a piece of body; whether the client is slow, so that `drain` must follow."""
-        link = self.link
         if encoded := self._machine.send_data(data):
-            self._sent += len(encoded)
-            link.write(encoded)
-        return link.needs_drain
+            self._put(encoded)
+        return self.link.needs_drain
+
+    def _put(self, data: bytes) -> None:
+        """Write bytes together with those that follow in this turn of the loop.
+
+        A write is a system call, and most responses in pieces have small ones.
+        """
+        self._sent += len(data)
+        soon, pieces = self._server.soon, self._pieces
+        if soon is None or len(data) > _PIECES_LIMIT:
+            self._write_pieces()
+            self.link.write(data)
+            return
+        if not pieces:
+            soon(self._write_pieces)
+            self._pieces_size = 0
+        pieces.append(data)
+        self._pieces_size += len(data)
+        if self._pieces_size > _PIECES_LIMIT:
+            self._write_pieces()
+
+    def _write_pieces(self) -> None:
+        if pieces := self._pieces:
+            self.link.write(b"".join(pieces))
+            pieces.clear()
 
     async def drain(self) -> None:
         """Wait until the client has taken most of what was written."""
+        self._write_pieces()
         await self.link.drain()
 
     async def write_file(self, file: BinaryIO, offset: int, count: int) -> None:
@@ -351,6 +377,7 @@ class Answering:
             OSError: The client is gone, or the file cannot be read.
             EOFError: The file is shorter.
         """
+        self._write_pieces()
         passes = self._machine.pass_body(count)
         if passes:
             self._sent += count
@@ -372,7 +399,13 @@ class Answering:
 
     async def finish_response(self, trailers: HeadersLike = ()) -> None:
         """Write the end of the body."""
-        self._write(EndOfMessage(trailers) if trailers else _END_OF_MESSAGE)
+        end = self._machine.send(EndOfMessage(trailers) if trailers else _END_OF_MESSAGE)
+        self._sent += len(end)
+        if self._pieces:
+            self._pieces.append(end)
+            self._write_pieces()
+        elif end:
+            self.link.write(end)
         if self.link.needs_drain:
             await self.link.drain()
 

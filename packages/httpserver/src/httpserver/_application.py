@@ -372,7 +372,7 @@ class Application(ApplicationState):
         route, values = find(request.method, request.route_path)
         request.routed(self, route, values)
         # Without a route the client is not told to send a body first.
-        if request.expects and route.resource is not None:
+        if request.has_expect and route.resource is not None:
             return self._handle_expecting(request, route)
         answer: Awaitable[StreamResponse] = route.chain(request)
         return answer
@@ -397,7 +397,7 @@ class Application(ApplicationState):
         match_info.add_app(self)
         match_info.freeze()
         request.resolved(self, match_info)
-        if request.expects and match_info.http_exception is None:
+        if request.has_expect and match_info.http_exception is None:
             answer = await match_info.expect_handler(request)
             if answer is not None:
                 return answer

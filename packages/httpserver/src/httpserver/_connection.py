@@ -75,6 +75,9 @@ class HTTPConnection(Answering):
         self._error: RemoteProtocolError | None = None  # that ended the body
         self._continue_due = False
         self._sent = 0
+        # Of a response in pieces: what this turn of the loop has to write.
+        self._pieces: list[bytes] = []
+        self._pieces_size = 0
         # Requests that may still be answered, -1 for any number; whether this is the last.
         self._left = server.max_requests or -1
         self._last = False
@@ -258,7 +261,7 @@ class HTTPConnection(Answering):
         self._last = server.closing or not self._left
         request = self._request = server.request_factory(event, content, self)
         self._started = self._cancelled = False
-        self._task = server.runtime.spawn(self._serve, request)
+        self._task = server.spawn(self._serve, request)
 
     def _decoded(self, event: httpcore_proto.Request, coded: StreamReader) -> StreamReader:
         """Return the body with its content codings undone, when it is read."""
@@ -346,15 +349,14 @@ class HTTPConnection(Answering):
         """Begin the next exchange, or wait for it, or close."""
         machine, server = self._machine, self._server
         self._dropping = False
+        self._request = None
         if not machine.reusable or server.closing:
-            self._request = None
             if machine.buffered or self._error is not None:
                 self._linger()
             else:
                 self.link.close()
             return
         machine.start_next_cycle()
-        self._request = None
         if self._paused:
             self._paused = False
             self.link.resume_reading()

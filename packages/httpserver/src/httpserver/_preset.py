@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import time
 
-from httpcore_proto import SERVER_SOFTWARE, HeaderBlock, format_http_date
+from httpcore_proto import SERVER_SOFTWARE, HeaderBlock, Response, format_http_date
 
 
 class Presets:
-    """Blocks of `Content-Type`, `Date` and `Server` lines, by content type."""
+    """Blocks of `Content-Type`, `Date` and `Server` lines, and heads that are nothing else."""
 
-    __slots__ = ("_blocks", "_second", "date")
+    __slots__ = ("_blocks", "_heads", "_second", "date")
 
     def __init__(self) -> None:
         self._second = 0
         self._blocks: dict[str | None, HeaderBlock] = {}
+        self._heads: dict[tuple[int, str | None], Response] = {}
         #: Value of `Date` as of the last `get`.
         self.date: str = ""
 
@@ -22,9 +23,7 @@ class Presets:
         """Return the block for a content type, or for none."""
         second = int(time.time())
         if second != self._second:
-            self._second = second
-            self._blocks.clear()
-            self.date = format_http_date(second)
+            self._begin_second(second)
         block = self._blocks.get(content_type)
         if block is None:
             fields = [("Date", self.date), ("Server", SERVER_SOFTWARE)]
@@ -32,3 +31,20 @@ class Presets:
                 fields.insert(0, ("Content-Type", content_type))
             block = self._blocks[content_type] = HeaderBlock(fields)
         return block
+
+    def head(self, status: int, content_type: str | None) -> Response:
+        """Return the head of a response that says nothing of its own; many have the same."""
+        second = int(time.time())
+        if second != self._second:
+            self._begin_second(second)
+        head = self._heads.get((status, content_type))
+        if head is None:
+            head = Response(status=status, preset=self.get(content_type))
+            self._heads[status, content_type] = head
+        return head
+
+    def _begin_second(self, second: int) -> None:
+        self._second = second
+        self._blocks.clear()
+        self._heads.clear()
+        self.date = format_http_date(second)

@@ -50,7 +50,7 @@ class BaseRequest(RequestHead, MutableMapping[str | RequestKey[Any], Any]):
     `NotAppKeyWarning` for each). Equality is identity.
     """
 
-    __slots__ = ("_body", "_match_info", "_storage", "content")
+    __slots__ = ("_body", "_match_info", "_storage", "content", "has_expect")
 
     def __init__(self, event: Head, content: StreamReader, exchange: Exchange) -> None:
         self._event = event
@@ -62,6 +62,8 @@ class BaseRequest(RequestHead, MutableMapping[str | RequestKey[Any], Any]):
         self._storage: dict[str | RequestKey[Any], Any] | None = None
         self.extras = None
         self._match_info: UrlMappingMatchInfo | None = None
+        #: Whether there is an `Expect` field to be answered.
+        self.has_expect: bool = event.has_expect
 
     @property
     def client_max_size(self) -> int:

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from multidict import CIMultiDictProxy, MultiDictProxy
 from yarl import URL
 
-from httpcore_proto import HttpVersion, HttpVersion11, RawHeaders
+from httpcore_proto import HttpVersion, RawHeaders
 
 from ._exchange import Exchange
 from ._request_extras import Extras, Head
@@ -184,11 +184,6 @@ class RequestHead(RequestFields):
     def keep_alive(self) -> bool:
         """Whether the client lets the connection live on."""
         return self._event.keep_alive
-
-    @property
-    def expects(self) -> bool:
-        """Whether there is an `Expect` field to be answered (not of HTTP/1.0)."""
-        return self._event.has_expect and self._event.http_version >= HttpVersion11
 
     @property
     def tls(self) -> TLSInfo | None:

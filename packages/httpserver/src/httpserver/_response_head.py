@@ -278,10 +278,13 @@ class ResponseHead:
     def make_head(self, presets: Presets) -> httpcore_proto.Response:
         """Return the head as the protocol core takes it; called once, by the connection."""
         headers = self._headers
-        if headers is None and self._cookies is None and not self._force_close:
-            return httpcore_proto.Response(
-                status=self._status, reason=self._reason, preset=presets.get(self._content_type)
-            )
+        if (
+            headers is None
+            and self._reason is None
+            and self._cookies is None
+            and not self._force_close
+        ):
+            return presets.head(self._status, self._content_type)
         fields = [] if headers is None else list(headers.items())
         names = {name.lower() for name, _ in fields}
         content_type = None if "content-type" in names else self._content_type

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ._static import StaticResource
 
 _NAME_SEPARATOR: Final = re.compile("[.:-]")
+_NO_ROUTES: Final[Mapping[str, AbstractRoute]] = MappingProxyType({})
 
 
 class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
@@ -43,6 +44,8 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
     def __init__(self) -> None:
         self._resources: list[AbstractResource] = []
         self._index: dict[str, list[AbstractResource]] = {}
+        #: Routes by path and method, once frozen, of paths that need no matching.
+        self._exact: dict[str, Mapping[str, AbstractRoute]] = {}
         # The slashes of the index's deepest key: longer paths need not be looked up.
         self._depth = 0
         self._domains: list[MatchedSubAppResource] = []
@@ -286,6 +289,10 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self._frozen = True
         for resource in self._resources:
             resource.freeze()
+        for key, resources in self._index.items():
+            # Nothing can come before the first that is registered at the whole of a path.
+            if type(resources[0]) is PlainResource:
+                self._exact[key] = resources[0].routes
 
     def find(self, method: str, path: str) -> tuple[AbstractRoute, Mapping[str, str]]:
         """Look a request up; only if the router is `synchronous`.
@@ -298,6 +305,9 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
             The route, a `SystemRoute` if there is none, and the path's parameters.
         """
         allowed: list[str] = []
+        route = self._exact.get(path, _NO_ROUTES).get(method)
+        if route is not None:
+            return route, NO_PARAMETERS
         index = cast("dict[str, list[MatchingResource]]", self._index)
         key = path
         while True:

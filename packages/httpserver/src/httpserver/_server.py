@@ -153,6 +153,10 @@ class Server:
         #: it comes rather late than early.
         self.clock: float = 0.0
         self.runtime: Runtime
+        #: Starts a task; the runtime's own method.
+        self.spawn: Callable[..., Task]
+        #: Calls a function in the next turn of the loop; None where that gains nothing.
+        self.soon: Callable[[Callable[[], object]], object] | None = None
         self._sweeper: Task | None = None
         self._all_ended: Waiter | None = None
         self._shutdown_waiters: list[Waiter] = []
@@ -162,6 +166,8 @@ class Server:
         if self._access_log is not None and self._access_log.enabled:
             self.access_logger = self._access_log
         self.runtime = current_runtime()
+        self.spawn = self.runtime.spawn
+        self.soon = self.runtime.soon
         await self.runtime.__aenter__()
         self.clock = self.runtime.now() + self.sweep_interval
         self._sweeper = self.runtime.spawn(self._sweep)

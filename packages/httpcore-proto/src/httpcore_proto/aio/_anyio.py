@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, Self
 
 import anyio
-from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup
+from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup, UNIXSocketStream
 
 from ._interfaces import Receiver
 from ._stream_link import StreamLink
@@ -156,6 +156,7 @@ class AnyioRuntime:
         self._left = anyio.Event()
         self.now: Callable[[], float] = anyio.current_time
         self.sleep: Callable[[float], Coroutine[Any, Any, None]] = anyio.sleep
+        self.soon: Callable[[Callable[[], object]], object] | None = None
 
     def waiter(self) -> anyio.Event:
         """Return a new waiter."""
@@ -198,6 +199,33 @@ class AnyioRuntime:
             link = StreamLink(stream, receiver, pumped=False)
             if ssl is not None:
                 await link.handshake(ssl, server_hostname or host, server=False)
+        except BaseException:
+            await anyio.aclose_forcefully(stream)
+            raise
+        link.hand_over(receiver)
+        return link
+
+    async def connect_sock(
+        self,
+        receiver: Receiver,
+        sock: socket.socket,
+        *,
+        ssl: ssl_module.SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> StreamLink:
+        """Wrap a connected socket. The link reads in its callers' tasks."""
+        is_unix = sock.family == getattr(socket, "AF_UNIX", None)
+        try:
+            stream = await (UNIXSocketStream if is_unix else SocketStream).from_socket(sock)
+        except BaseException as exc:
+            sock.close()
+            if isinstance(exc, ValueError):  # how anyio says that it is not connected any more
+                raise ConnectionResetError(errno.ECONNRESET, "connection lost") from exc
+            raise
+        try:
+            link = StreamLink(stream, receiver, pumped=False)
+            if ssl is not None:
+                await link.handshake(ssl, server_hostname, server=False)
         except BaseException:
             await anyio.aclose_forcefully(stream)
             raise

@@ -12,6 +12,7 @@ import os
 import socket
 import ssl as ssl_module
 import sys
+from asyncio.sslproto import _SSLProtocolTransport
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, BinaryIO, Final, Self
 
@@ -27,6 +28,11 @@ _HAPPY_EYEBALLS_DELAY: Final = 0.25
 # in the first of these an empty piece keeps the loop busy for ever.
 _WRITELINES_IS_BROKEN: Final = (3, 12) <= sys.version_info < (3, 13, 2)
 
+# Up to 3.11.7 and 3.12.1 a TLS transport cannot be aborted by the TLS on top of it: it raises
+# TypeError in place of what went wrong (gh-113214).
+_FORCE_CLOSE_IS_BROKEN: Final = sys.version_info < (3, 11, 8) or (
+    (3, 12) <= sys.version_info < (3, 12, 2)
+)
 
 _IP: Final = frozenset({socket.AF_INET, socket.AF_INET6})
 
@@ -272,6 +278,9 @@ class AsyncioLink(asyncio.Protocol):
         """Put a TLS transport between this link and the plain one."""
         if self._closing:
             raise self._lost_error()
+        below = self._transport
+        if _FORCE_CLOSE_IS_BROKEN and isinstance(below, _SSLProtocolTransport):
+            below._force_close = lambda exc: below.abort()  # type: ignore[attr-defined]  # the cure
         try:
             transport = await self._loop.start_tls(
                 self._transport,
@@ -366,6 +375,7 @@ class AsyncioRuntime:
         self._loop = asyncio.get_running_loop()
         self._deadlines = Deadlines(self._loop)
         self.now: Callable[[], float] = self._loop.time
+        self.soon: Callable[[Callable[[], object]], object] | None = self._loop.call_soon
 
     def waiter(self) -> AsyncioWaiter:
         """Return a new waiter."""
@@ -404,6 +414,39 @@ class AsyncioRuntime:
             local_addr=local_addr,
             **options,
         )
+        return link
+
+    async def connect_sock(
+        self,
+        receiver: Receiver,
+        sock: socket.socket,
+        *,
+        ssl: ssl_module.SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> AsyncioLink:
+        """Give a connected socket to the loop."""
+        is_unix = sock.family == getattr(socket, "AF_UNIX", None)
+        loop = self._loop
+        _, link = await (loop.create_unix_connection if is_unix else loop.create_connection)(
+            lambda: AsyncioLink(loop, self._deadlines, receiver),
+            sock=sock,
+            ssl=ssl,
+            server_hostname=server_hostname,
+        )
+        return link
+
+    async def connect_pipe(self, receiver: Receiver, path: str) -> AsyncioLink:
+        """Connect to a named pipe of Windows, which only asyncio's proactor loop can.
+
+        Raises:
+            OSError: There is no such pipe, or it is busy.
+            RuntimeError: The loop is another one.
+        """
+        connect = getattr(self._loop, "create_pipe_connection", None)
+        if connect is None:
+            raise RuntimeError("named pipes need asyncio's ProactorEventLoop")
+        link: AsyncioLink
+        _, link = await connect(lambda: AsyncioLink(self._loop, self._deadlines, receiver), path)
         return link
 
     async def listen(

@@ -198,6 +198,10 @@ class Runtime(Protocol):
     them before leaving. What spawns nothing needs not enter it.
     """
 
+    #: Calls a plain function when the tasks that are ready have had their turn. None where
+    #: links send only in `drain`, so that there is nothing to gain by writing later.
+    soon: Callable[[Callable[[], object]], object] | None
+
     def now(self) -> float:
         """Seconds on a clock that never goes back; only differences mean anything."""
 
@@ -231,6 +235,30 @@ class Runtime(Protocol):
         Raises:
             OSError: No address could be connected to, or the name not be looked up
                 (`socket.gaierror`).
+            ssl.SSLError: The handshake failed.
+        """
+
+    async def connect_sock(
+        self,
+        receiver: Receiver,
+        sock: socket.socket,
+        *,
+        ssl: ssl.SSLContext | None = None,
+        server_hostname: str | None = None,
+    ) -> Link:
+        """Make a link of a connected socket, and speak TLS if asked to.
+
+        The socket is the runtime's from the call on: cancelled or after one of the errors
+        below it is closed.
+
+        Args:
+            receiver: Whose link it is to be; called only once TLS is established.
+            sock: A stream socket, TCP or Unix, non-blocking and connected.
+            ssl: Context of a client; None for no TLS.
+            server_hostname: Name for SNI and the certificate; needed for TLS.
+
+        Raises:
+            OSError: The connection is lost already.
             ssl.SSLError: The handshake failed.
         """
 

@@ -6,6 +6,7 @@ import asyncio
 
 from ._anyio import AnyioRuntime
 from ._asyncio import AsyncioRuntime
+from ._heap import keep_large_blocks
 
 
 def current_runtime() -> AsyncioRuntime | AnyioRuntime:
@@ -17,6 +18,7 @@ def current_runtime() -> AsyncioRuntime | AnyioRuntime:
     Raises:
         RuntimeError: No event loop is running.
     """
+    keep_large_blocks()
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -19,6 +19,7 @@ block.) What is left when a `drain` is cancelled stays in the pipe, as in an asy
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Iterable
 from typing import Any, BinaryIO, Final
@@ -113,7 +114,7 @@ class StreamLink:
             # Not standard-compatible: HTTP frames its messages, and half the web ends
             # TLS by closing the socket.
             self._stream = stream = await TLSStream.wrap(
-                self._pipe,
+                self._stream,  # the pipe, or TLS with a proxy
                 ssl_context=context,
                 hostname=hostname,
                 server_side=server,
@@ -438,21 +439,20 @@ class StreamLink:
 
         Does not wait for the peer to say the same: the pipe gives nothing any more.
         """
-        if isinstance(self._stream, TLSStream):
+        stream: Any = self._stream
+        if self._tls:
             self._pipe.muted = True
-            try:
-                await self._stream.unwrap()
-            except STREAM_ERRORS:
-                pass
+            while isinstance(stream, TLSStream):
+                with contextlib.suppress(*STREAM_ERRORS):
+                    await stream.unwrap()
+                stream = stream.transport_stream
             await self._pipe.flush()
 
     async def _close_all(self) -> None:
         """Close what `Pipe.close` could not: streams with several parts."""
         with anyio.move_on_after(_LAST_TIMEOUT, shield=True):
-            try:
+            with contextlib.suppress(*STREAM_ERRORS):
                 await self._pipe.aclose()
-            except STREAM_ERRORS:
-                pass  # not more can be done
 
     def reads_elsewhere(self) -> bool:
         """Whether a send that waits needs no reader beside it, or must not have one."""
