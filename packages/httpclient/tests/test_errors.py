@@ -32,7 +32,10 @@ def errors() -> list[httpclient.ClientError]:
         httpclient.ServerDisconnectedError(),
         httpclient.ServerDisconnectedError("why"),
         httpclient.ConnectionTimeoutError("x"),
+        httpclient.PoolTimeoutError("x"),
         httpclient.SocketTimeoutError("x"),
+        httpclient.WriteTimeoutError("x"),
+        httpclient.UploadAbortedError("x"),
         httpclient.ClientPayloadError("x"),
         httpclient.ClientResponseError(
             INFO, (), status=404, message="Not Found", headers=INFO.headers
@@ -58,7 +61,7 @@ def test_connector_error_names_host_and_cause() -> None:
     error = httpclient.ClientConnectorError(KEY, OSError(111, "refused"))
     assert (error.host, error.port, error.ssl) == ("h", 443, KEY.ssl)
     assert error.os_error.errno == error.errno == 111
-    assert str(error) == "Cannot connect to host h:443 [refused]"
+    assert str(error) == "Cannot connect to host h:443 ssl:context [refused]"
 
 
 def test_response_error_has_aiohttps_text() -> None:
@@ -79,6 +82,8 @@ def test_response_error_has_aiohttps_text() -> None:
             (ssl.CertificateError, httpclient.ClientSSLError),
         ),
         (httpclient.SocketTimeoutError, (TimeoutError, httpclient.ServerTimeoutError)),
+        (httpclient.WriteTimeoutError, (TimeoutError, httpclient.ServerTimeoutError)),
+        (httpclient.PoolTimeoutError, (TimeoutError, httpclient.ConnectionTimeoutError)),
         (httpclient.ConnectionTimeoutError, (TimeoutError, httpclient.ServerConnectionError)),
         (httpclient.InvalidURL, (ValueError, httpclient.ClientError)),
         (httpclient.ContentTypeError, (httpclient.ClientResponseError,)),

@@ -49,7 +49,8 @@ async def test_server_that_does_not_answer(
         assert type(caught.value) is error
         assert str(SOON) in str(caught.value)
         assert counts(session) == (0, 0)
-        await closed.wait()
+        if origin.heads:  # on a busy machine it is over before the server has seen anything
+            await closed.wait()
 
 
 @pytest.mark.parametrize(
@@ -161,10 +162,25 @@ async def test_timeout_none_means_none(serve: Serve) -> None:
                 assert await resp.read() == b"ok"
 
 
+BOUNDS = ("total", "connect", "sock_connect", "sock_read", "pool", "write")
+
+
+@pytest.mark.parametrize("name", BOUNDS)
 @pytest.mark.parametrize("value", [-1, float("nan")])
-def test_bound_that_is_no_duration_is_refused(value: float) -> None:
-    with pytest.raises(ValueError, match="sock_read"):
-        ClientTimeout(sock_read=value)
+def test_bound_that_is_no_duration_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ValueError, match=name):
+        ClientTimeout(**{name: value})
+
+
+def test_bounds_may_be_none_and_are_a_value() -> None:
+    nothing = ClientTimeout(**dict.fromkeys(BOUNDS))
+    assert nothing == ClientTimeout() == ClientTimeout(ceil_threshold=5)
+    assert hash(nothing) == hash(ClientTimeout())
+    assert nothing != ClientTimeout(pool=0.5)
+    with pytest.raises(AttributeError):
+        nothing.total = 1.0  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        ClientTimeout(1.0)  # type: ignore[misc]
 
 
 async def test_cancelled_while_waiting_for_head_leaves_nothing(serve: Serve) -> None:

@@ -49,7 +49,7 @@ def test_origin_gives_host_field_and_key(
 ) -> None:
     to = destination(url)
     assert to.host_field == host_field
-    assert to.key == (host, port, is_ssl, True, None, None)
+    assert to.key == (host, port, is_ssl, True, None, None, None)
 
 
 def test_url_keeps_fragment() -> None:
@@ -87,7 +87,7 @@ def test_url_that_leads_nowhere_is_refused(url: str | URL) -> None:
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["ftp://h/", "mailto:x", URL("ws://h/"), "javascript:1"])
+@pytest.mark.parametrize("url", ["ftp://h/", "mailto:x", URL("gopher://h/"), "javascript:1"])
 def test_url_of_other_scheme_is_refused(url: str | URL) -> None:
     with pytest.raises(NonHttpUrlClientError):
         destination(url)

@@ -18,6 +18,7 @@ direction. Cancellation and time-outs abandon: after them nobody knows what was 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Final, Protocol
 
 from httpcore_proto import (
@@ -41,11 +42,12 @@ from ._errors import (
     ClientResponseError,
     ServerDisconnectedError,
     SocketTimeoutError,
+    WriteTimeoutError,
 )
 from ._pool import Place
-from ._request import MAX_JOINED, OutgoingRequest
+from ._request import OutgoingRequest
 from ._timeouts import NO_TIMEOUT, ClientTimeout
-from ._upload import FinalResponse, Upload, early_response
+from ._upload import FinalResponse, Upload, UploadStoppedError, early_response
 
 _DEFAULT_LIMITS: Final = Limits()
 # Rules of the machine that only say that the server closed before there was a head.
@@ -193,7 +195,7 @@ class ClientHTTPConnection:
 
         Args:
             request: What to send.
-            timeout: `sock_read` is applied from here on.
+            timeout: `write` and `sock_read` are applied from here on.
             total_at: Point in time at which `total` passes.
             read_bufsize: Low-water mark in bytes, if the body becomes a stream.
 
@@ -203,10 +205,11 @@ class ClientHTTPConnection:
         Raises:
             ServerDisconnectedError: The server closed the connection first.
             ClientOSError: The connection broke.
+            ClientPayloadError: The body of the request is gone, or of another size.
             ClientResponseError: The head is malformed or over a limit.
-            SocketTimeoutError: `sock_read` passed.
+            ServerTimeoutError: `write` or `sock_read` passed.
             TimeoutError: `total` passed.
-            ValueError: The request is not fit to be sent.
+            Exception: What the body raises. ValueError: The request is not fit to be sent.
         """
         self._busy = True
         self.received = self._news = False
@@ -216,10 +219,13 @@ class ClientHTTPConnection:
         link = self._link
         link.deadline = total_at
         try:
-            if request.stream is None and len(request.body) <= MAX_JOINED:
+            if request.whole:
                 link.write(self._machine.send_message(request.head, request.body))
-                if link.needs_drain and (response := await self._drain()) is not None:
-                    self._early = response
+                if link.needs_drain:
+                    try:
+                        await self._drain(link.drain())
+                    except UploadStoppedError as stopped:
+                        self._early = stopped.response
             else:
                 await self._send_upload(request)
             next_event = self._machine.next_event
@@ -260,41 +266,42 @@ class ClientHTTPConnection:
             raise
 
     async def _send_upload(self, request: OutgoingRequest) -> None:
-        """Send a body that is large or comes in pieces, until a response comes."""
-        total_at = self._total_at
-        upload = self._upload = Upload(self._link, self._machine, self._drain)
+        """Send a body that is not one write, or that is watched, until a response comes."""
+        total_at, steps = self._total_at, bool(self._timeout.write)
+        upload = self._upload = Upload(request, self._link, self._machine, self._drain, steps)
         try:
-            seconds = None if total_at is None else total_at - self._keeper.now()
-            if await upload.send(request, seconds):
+            if await upload.send(None if total_at is None else total_at - self._keeper.now()):
                 raise TimeoutError(f"total timeout of {self._timeout.total} s passed")
         finally:
             self._upload = None
         self._early, self._torn = upload.response, upload.torn
 
-    async def _drain(self) -> FinalResponse | None:
-        """Let the link catch up.
+    async def _drain(self, sending: Awaitable[bool | None]) -> bool | None:
+        """Await a `drain` or `sendfile` of the link, within `write` and `total`.
 
-        Returns:
-            The response, if the link breaks and there is one: a server that answers
-            early often resets the connection behind its answer, which counts for more.
+        If the link breaks behind a response, as is usual after an early one, this counts for
+        more, and is raised as `UploadStoppedError`.
         """
+        write = self._timeout.write
+        if write:
+            self._extend_deadline(write)
         try:
-            await self._link.drain()
+            return await sending
         except TimeoutError as exc:
+            if write and self._link.deadline != self._total_at:
+                raise WriteTimeoutError(f"the server took nothing for {write} s (write)") from exc
             raise self._timed_out() from exc
         except OSError as exc:
-            response = self._early
-            if response is None and self._upload is not None:
-                response = self._upload.response
+            early = self._early if self._upload is None else self._upload.response
+            response = early or early_response(self._machine)
             if response is None:
-                response = early_response(self._machine)
-            if response is None:
-                raise ClientOSError(
-                    exc.errno, f"Can not write request: {exc.strerror or exc}"
-                ) from exc
+                text = f"Can not write request: {exc.strerror or exc}"
+                raise ClientOSError(exc.errno, text) from exc
             self._news = True
-            return response
-        return None
+            raise UploadStoppedError(response) from exc
+        finally:
+            if write:
+                self._link.deadline = self._total_at
 
     def _take_early(self) -> FinalResponse:
         early, self._early = self._early, None
@@ -311,6 +318,7 @@ class ClientHTTPConnection:
         if self._ahead is not None:
             return self._receive_ahead(self._ahead)
         piece: Data | None = None
+        event: object = None
         next_event = self._machine.next_event
         try:
             event = next_event()
@@ -329,6 +337,8 @@ class ClientHTTPConnection:
         stream = self._stream = StreamReader(self, self._read_bufsize)
         if piece is not None:
             stream.feed_data(piece.data, piece.chunk_ends)
+            if type(event) is Data and event is not piece:
+                stream.feed_data(event.data, event.chunk_ends)
         self._pump(stream)
         if self._lost and self._stream is not None:
             self._cut(stream)

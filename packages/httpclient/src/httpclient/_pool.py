@@ -15,13 +15,17 @@ connections, places and tickets there are.
 Serving a ticket counts the connection, or the room for one, as in use at that moment
 and not when the waiting task runs; a task that was cancelled in between gives it back
 with `withdraw`. Nothing here wakes tasks: what is served is returned.
+
+`stats` is for the public, and all else for the connector.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Generic, TypeVar
+
+from ._pool_stats import PoolStats, Tallies, Tally
 
 C = TypeVar("C", bound=Hashable)
 
@@ -29,11 +33,12 @@ C = TypeVar("C", bound=Hashable)
 class Place(Generic[C]):
     """What the pool knows about one connection key."""
 
-    __slots__ = ("active", "blocked", "idle", "key", "queued")
+    __slots__ = ("active", "blocked", "idle", "key", "queued", "tally")
 
-    def __init__(self, key: Hashable) -> None:
+    def __init__(self, key: Hashable, tally: Tally) -> None:
         self.key: Hashable = key
-        #: Idle connections and since when, the longest idle first.
+        self.tally: Tally = tally
+        #: Idle connections and until when they are good, the longest idle first.
         self.idle: OrderedDict[C, float] = OrderedDict()
         self.active: int = 0
         self.queued: int = 0
@@ -46,14 +51,16 @@ class Ticket(Generic[C]):
     Attributes:
         served: It may go on: with `connection`, or by making one.
         connection: The idle connection it got, if any.
+        until: Until when that is good.
     """
 
-    __slots__ = ("__weakref__", "connection", "place", "served")
+    __slots__ = ("__weakref__", "connection", "place", "served", "until")
 
     def __init__(self, place: Place[C]) -> None:
         self.place = place
         self.served = False
         self.connection: C | None = None
+        self.until: float = 0.0
 
 
 class Pool(Generic[C]):
@@ -62,16 +69,40 @@ class Pool(Generic[C]):
     Args:
         limit: Most connections in use at once; 0 for any number.
         limit_per_host: Most connections in use at once with one key; 0 for any number.
+        origin: Tells under what a key is counted; unless given, under itself.
     """
 
-    __slots__ = ("_active", "_line", "_places", "limit", "limit_per_host")
+    __slots__ = ("_active", "_line", "_origin", "_places", "_tallies", "limit", "limit_per_host")
 
-    def __init__(self, limit: int, limit_per_host: int) -> None:
+    def __init__(
+        self,
+        limit: int,
+        limit_per_host: int,
+        origin: Callable[[Hashable], Hashable] | None = None,
+    ) -> None:
         self.limit = limit
         self.limit_per_host = limit_per_host
         self._places: dict[Hashable, Place[C]] = {}
         self._active = 0
         self._line: OrderedDict[Ticket[C], None] = OrderedDict()
+        self._origin = origin
+        self._tallies = Tallies()
+
+    def stats(self) -> PoolStats:
+        """Return a snapshot of the pool. It costs time by the number of origins."""
+        counts: dict[Tally, list[int]] = {tally: [0, 0, 0] for tally in self._tallies}
+        for place in self._places.values():
+            count = counts[place.tally]
+            count[0] += len(place.idle)
+            count[1] += place.active
+            count[2] += place.queued + len(place.blocked)
+        return PoolStats(
+            self.idle_count,
+            self._active,
+            self.waiting_count,
+            tuple(tally.stats(*count) for tally, count in counts.items()),
+            self._tallies.forgotten.stats(),
+        )
 
     @property
     def active_count(self) -> int:
@@ -94,7 +125,7 @@ class Pool(Generic[C]):
         return len(self._places)
 
     def take(self, key: Hashable) -> tuple[C, float] | None:
-        """Take the longest idle connection of a key, and since when it is idle.
+        """Take the longest idle connection of a key, and until when it is good.
 
         Returns:
             None if there is none, or no room.
@@ -128,7 +159,7 @@ class Pool(Generic[C]):
             self._line[ticket] = None
         return ticket
 
-    def withdraw(self, ticket: Ticket[C], now: float) -> Ticket[C] | None:
+    def withdraw(self, ticket: Ticket[C]) -> Ticket[C] | None:
         """Give up a ticket, and what it was served with.
 
         Returns:
@@ -137,7 +168,7 @@ class Pool(Generic[C]):
         place = ticket.place
         if ticket.served:
             if ticket.connection is not None:
-                return self.put(place, ticket.connection, now)
+                return self.put(place, ticket.connection, ticket.until)
             return self.free(place)
         if ticket in place.blocked:
             del place.blocked[ticket]
@@ -146,13 +177,18 @@ class Pool(Generic[C]):
             place.queued -= 1
         return self._serve(place)
 
-    def put(self, place: Place[C], connection: C, now: float) -> Ticket[C] | None:
+    def put(self, place: Place[C], connection: C, until: float) -> Ticket[C] | None:
         """Take back a connection that may be used again.
+
+        Args:
+            place: Where it is counted.
+            connection: The connection.
+            until: Until when it is good.
 
         Returns:
             A ticket that is served by that.
         """
-        place.idle[connection] = now
+        place.idle[connection] = until
         place.active -= 1
         self._active -= 1
         if self._line or place.blocked:
@@ -176,20 +212,22 @@ class Pool(Generic[C]):
         self._tidy(place)
         return True
 
-    def expire(self, before: float) -> list[C]:
-        """Take out the connections that are idle since before a point in time."""
-        expired: list[C] = []
+    def expire(self, now: float) -> list[tuple[Place[C], C]]:
+        """Take out the connections that are good no longer."""
+        expired: list[tuple[Place[C], C]] = []
         for place in list(self._places.values()):
-            while place.idle and next(iter(place.idle.values())) <= before:
-                expired.append(place.idle.popitem(last=False)[0])
+            gone = [connection for connection, until in place.idle.items() if until <= now]
+            for connection in gone:
+                del place.idle[connection]
+                expired.append((place, connection))
             self._tidy(place)
         return expired
 
-    def clear(self) -> tuple[list[C], list[Ticket[C]]]:
+    def clear(self) -> tuple[list[tuple[Place[C], C]], list[Ticket[C]]]:
         """Take out all idle connections and all tickets."""
         tickets = [*self._line, *self._blocked()]
         for ticket in tickets:
-            self.withdraw(ticket, 0.0)
+            self.withdraw(ticket)
         return self.expire(float("inf")), tickets
 
     def _blocked(self) -> Iterator[Ticket[C]]:
@@ -199,7 +237,8 @@ class Pool(Generic[C]):
     def _place(self, key: Hashable) -> Place[C]:
         place = self._places.get(key)
         if place is None:
-            place = self._places[key] = Place(key)
+            origin = key if self._origin is None else self._origin(key)
+            place = self._places[key] = Place(key, self._tallies.begin(origin))
         return place
 
     def _is_full(self, place: Place[C]) -> bool:
@@ -223,12 +262,15 @@ class Pool(Generic[C]):
         served.active += 1
         self._active += 1
         if served.idle:
-            ticket.connection = served.idle.popitem(last=False)[0]
+            ticket.connection, ticket.until = served.idle.popitem(last=False)
         ticket.served = True
         self._tidy(place)
         return ticket
 
     def _tidy(self, place: Place[C]) -> None:
         """Forget a place of which nothing is left."""
-        if not (place.idle or place.active or place.queued or place.blocked):
-            self._places.pop(place.key, None)
+        if place.idle or place.active or place.queued or place.blocked:
+            return
+        if self._places.get(place.key) is place:
+            del self._places[place.key]
+            self._tallies.end(place.tally)

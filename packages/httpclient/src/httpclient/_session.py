@@ -1,136 +1,94 @@
-"""The session: what a program calls, and the course of a request."""
+"""The session: what a program calls, and what its requests have in common."""
 
 from __future__ import annotations
 
 import contextlib
-import enum
 import json as json_module
-import ssl as ssl_module
+import os
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from types import TracebackType
-from typing import Any, Final, Literal, NoReturn, Self, TypeAlias, TypedDict, Unpack
+from typing import Any, Final, NoReturn, Self, Unpack
 
 from multidict import CIMultiDict, istr
 from yarl import URL
 
-from httpcore_proto import HeadersLike, Limits
+from httpcore_proto import CodingLimits, HeadersLike, HttpVersion, HttpVersion11, Limits
 
-from ._connector import BaseConnector, TCPConnector
-from ._errors import ClientOSError, ServerDisconnectedError
-from ._request import BodyLike, HeaderDefaults, encode_body
+from ._abstract_cookie_jar import AbstractCookieJar, LooseCookies
+from ._base_connector import BaseConnector
+from ._call import Call, with_bounds
+from ._client_request import ClientRequest
+from ._connector import TCPConnector
+from ._cookie_jar import CookieJar
+from ._download import DownloadProgress, DownloadResult, download, full_jitter
+from ._middlewares import ClientMiddlewareType
+from ._proxy import parse_proxy
+from ._request import HeaderDefaults
+from ._request_context import RequestContext
+from ._request_options import CharsetResolver, GetOptions, RaiseForStatus, RequestOptions
 from ._response import ClientResponse
-from ._timeouts import DEFAULT_TIMEOUT, NO_TIMEOUT, ClientTimeout
-from ._tls import check_ssl
-from ._url import Query, check_base_url, destination, destination_below, with_params
+from ._timeouts import DEFAULT_TIMEOUT, ClientTimeout
+from ._tracing import TraceConfig
+from ._url import check_base_url
 
-#: Whether, or how, a status of 400 and above becomes an error.
-RaiseForStatus: TypeAlias = bool | Callable[[ClientResponse], Awaitable[None]]
-#: What gives the codec for a body that names none.
-CharsetResolver: TypeAlias = Callable[[ClientResponse, bytes], str]
-
-# RFC 9110 section 9.2.2, and RFC 10008 section 2 for QUERY: safe to send again.
-_IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
 # Low-water mark of a body stream in bytes; aiohttp's.
 _READ_BUFSIZE: Final = 2**18
 _DEFAULT_LIMITS: Final = Limits()
 
 
-class _Unset(enum.Enum):
-    UNSET = "UNSET"
-
-
-_UNSET: Final = _Unset.UNSET
-
-
-class RequestOptions(TypedDict, total=False):
-    """Options of a request; `ClientSession.request` tells what they mean."""
-
-    params: Query
-    data: BodyLike | None
-    json: Any
-    headers: HeadersLike | None
-    skip_auto_headers: Iterable[str] | None
-    chunked: bool | None
-    raise_for_status: RaiseForStatus | None
-    timeout: ClientTimeout | float | None
-    ssl: ssl_module.SSLContext | bool
-    server_hostname: str | None
-
-
-class RequestContext(Coroutine[Any, Any, ClientResponse]):
-    """A request that was asked for: await it, or enter it with `async with`, once.
-
-    Leaving the context releases the response.
-    """
-
-    __slots__ = ("_coroutine", "_response")
-
-    _response: ClientResponse
-
-    def __init__(self, coroutine: Coroutine[Any, Any, ClientResponse]) -> None:
-        self._coroutine = coroutine
-
-    def send(self, value: Any) -> Any:
-        """Go on, as a coroutine does."""
-        return self._coroutine.send(value)
-
-    def throw(self, *args: Any) -> Any:
-        """Raise inside, as a coroutine does."""
-        return self._coroutine.throw(*args)
-
-    def close(self) -> None:
-        """Drop the request, as a coroutine does."""
-        self._coroutine.close()
-
-    def __await__(self) -> Generator[Any, Any, ClientResponse]:
-        return self._coroutine.__await__()
-
-    async def __aenter__(self) -> ClientResponse:
-        self._response = response = await self._coroutine
-        response.enter()
-        return response
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._response.leave()
-
-
 class ClientSession:
-    """What requests have in common: connections, headers, time-outs.
+    """What requests have in common: connections, cookies, headers, time-outs.
 
     One per program, or per service that it talks to. It may be made outside of an event
     loop, and belongs to the first one it is used in; any number of tasks may use it.
     Close it, or use it with `async with`.
 
-    Cookies are not kept yet, and redirects not followed: both come with later versions,
-    as does Accept-Encoding.
-
     Args:
         base_url: What relative URLs are relative to; its path ends in a slash.
         connector: Keeps the connections; a `TCPConnector` of its own unless given.
+        cookies: Cookies for every host, put into the jar.
         headers: Fields of every request; can be changed later through `headers`.
-        skip_auto_headers: Names of fields not to be generated: Accept, User-Agent,
-            Content-Type.
-        json_serialize: Encodes `json` of requests.
+        proxy: URL of the proxy of requests that name none of their own.
+        skip_auto_headers: Names of fields not to be generated: Accept, Accept-Encoding,
+            User-Agent, Content-Type.
+        json_serialize: Makes text of `json` of requests.
+        json_serialize_bytes: Makes bytes of it, and goes before `json_serialize`.
+        request_class: A subclass of `ClientRequest`, made for each request.
+        response_class: A subclass of `ClientResponse`.
+        version: What requests are sent as: HTTP/1.1, or 1.0.
+        cookie_jar: Keeps the cookies; a `CookieJar` of its own unless given.
         connector_owner: Whether closing the session closes the connector.
         raise_for_status: Whether a status of 400 and above is raised as
-            `ClientResponseError`; or an async function that sees each response.
+            `ClientResponseError`; or an async function that sees each final response.
         timeout: Default time-outs; None for `ClientTimeout(total=300, sock_connect=30)`.
+        auto_decompress: Whether codings are asked for, and undone.
+        trust_env: Whether proxies (`http_proxy` and so on) and logins (netrc) are taken from
+            the environment.
+        requote_redirect_url: Whether the URL of a redirect is spelled anew, as `yarl.URL`
+            does; else only what no URL may have is percent-encoded.
+        allow_insecure_redirects: Whether redirects may lead from https to http. Not in
+            aiohttp, which follows them.
+        trace_configs: Who is told of the course of requests; frozen here.
         read_bufsize: Bytes of a body that are kept until they are read; reading from
             the socket stops at twice this.
         max_line_size: Most bytes of a reason phrase or chunk-size line.
         max_field_size: Most bytes of one response field.
         max_headers: Most fields of one response.
+        coding_limits: Bounds on what a body in a content coding may unfold to. Not in
+            aiohttp.
         fallback_charset_resolver: Called with response and body, gives the codec for
-            `text` where the server names none. UTF-8 unless given.
+            `text` where the server names none. Unless given that is UTF-8, or, if the body
+            is none, what chardet says.
+        middlewares: What requests pass through, the outermost first.
+
+    Attributes:
+        coding_limits: As given.
+        fallback_charset_resolver: As given.
 
     Raises:
         ValueError: An argument is out of range; `base_url` is no absolute URL.
+        InvalidURL: `proxy` is no URL of a proxy.
     """
 
     _connector: BaseConnector | None = None
@@ -141,31 +99,64 @@ class ClientSession:
         base_url: str | URL | None = None,
         *,
         connector: BaseConnector | None = None,
+        cookies: LooseCookies | None = None,
         headers: HeadersLike | None = None,
+        proxy: str | URL | None = None,
         skip_auto_headers: Iterable[str] | None = None,
         json_serialize: Callable[[Any], str] = json_module.dumps,
+        json_serialize_bytes: Callable[[Any], bytes] | None = None,
+        request_class: type[ClientRequest] = ClientRequest,
+        response_class: type[ClientResponse] = ClientResponse,
+        version: HttpVersion = HttpVersion11,
+        cookie_jar: AbstractCookieJar | None = None,
         connector_owner: bool = True,
         raise_for_status: RaiseForStatus = False,
         timeout: ClientTimeout | None = None,
+        auto_decompress: bool = True,
+        trust_env: bool = False,
+        requote_redirect_url: bool = True,
+        allow_insecure_redirects: bool = False,
+        trace_configs: Sequence[TraceConfig[Any]] | None = None,
         read_bufsize: int = _READ_BUFSIZE,
         max_line_size: int = _DEFAULT_LIMITS.max_line_size,
         max_field_size: int = _DEFAULT_LIMITS.max_field_size,
         max_headers: int = _DEFAULT_LIMITS.max_headers,
-        fallback_charset_resolver: CharsetResolver = lambda response, body: "utf-8",
+        coding_limits: CodingLimits | None = None,
+        fallback_charset_resolver: CharsetResolver | None = None,
+        middlewares: Sequence[ClientMiddlewareType] = (),
     ) -> None:
         if timeout is not None and not isinstance(timeout, ClientTimeout):
             raise ValueError(f"timeout must be a ClientTimeout, not {type(timeout).__name__}")
         self._base_url = check_base_url(base_url)
-        limits = Limits(
-            max_line_size=max_line_size, max_field_size=max_field_size, max_headers=max_headers
-        )
-        self._limits = None if limits == _DEFAULT_LIMITS else limits
-        self._defaults = HeaderDefaults(headers, skip_auto_headers)
+        self._limits = with_bounds(None, max_line_size, max_field_size, max_headers)
+        self._defaults = HeaderDefaults(headers, skip_auto_headers, auto_decompress=auto_decompress)
+        if proxy is not None:
+            parse_proxy(proxy)
+        self._proxy = proxy
         self._json_serialize = json_serialize
+        self._json_serialize_bytes = json_serialize_bytes
+        self._request_class = request_class
+        self._response_class = response_class
+        self._version = version
+        self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
+        if cookies is not None:
+            self._cookie_jar.update_cookies(cookies)
         self._raise_for_status = raise_for_status
         self._timeout = timeout or DEFAULT_TIMEOUT
+        self._auto_decompress = auto_decompress
+        self._trust_env = trust_env
+        self._requote_redirect_url = requote_redirect_url
+        self._allow_insecure_redirects = allow_insecure_redirects
+        self._trace_configs = tuple(trace_configs or ())
+        for config in self._trace_configs:
+            config.freeze()
         self._read_bufsize = read_bufsize
-        self.fallback_charset_resolver = fallback_charset_resolver
+        self.coding_limits: CodingLimits = coding_limits or CodingLimits()
+        self.fallback_charset_resolver: CharsetResolver | None = fallback_charset_resolver
+        self._middlewares = tuple(middlewares)
+        # Whether a request is sent again if its connection had been closed meanwhile; test
+        # clients turn it off.
+        self._retry_connection = True
         self._connector_owner = connector_owner
         self._connector = TCPConnector() if connector is None else connector
 
@@ -185,6 +176,16 @@ class ClientSession:
         return self._connector_owner
 
     @property
+    def cookie_jar(self) -> AbstractCookieJar:
+        """What keeps the cookies."""
+        return self._cookie_jar
+
+    @property
+    def version(self) -> HttpVersion:
+        """What requests are sent as."""
+        return self._version
+
+    @property
     def headers(self) -> CIMultiDict[str]:
         """Fields of every request; changes take effect with the next one."""
         return self._defaults.headers
@@ -201,7 +202,7 @@ class ClientSession:
 
     @property
     def json_serialize(self) -> Callable[[Any], str]:
-        """What encodes `json`."""
+        """What makes text of `json`."""
         return self._json_serialize
 
     @property
@@ -209,10 +210,30 @@ class ClientSession:
         """What is done about a status of 400 and above."""
         return self._raise_for_status
 
+    @property
+    def auto_decompress(self) -> bool:
+        """Whether content codings are undone."""
+        return self._auto_decompress
+
+    @property
+    def trust_env(self) -> bool:
+        """Whether proxies and logins are taken from the environment."""
+        return self._trust_env
+
+    @property
+    def trace_configs(self) -> tuple[TraceConfig[Any], ...]:
+        """Who is told of the course of requests."""
+        return self._trace_configs
+
+    @property
+    def requote_redirect_url(self) -> bool:
+        """Whether the URL of a redirect is spelled anew."""
+        return self._requote_redirect_url
+
     def request(
         self, method: str, url: str | URL, **options: Unpack[RequestOptions]
     ) -> RequestContext:
-        """Send a request and wait for the head of the response.
+        """Send a request, follow redirects, and wait for the head of the response.
 
         Cancelling it leaves nothing behind: its connection is closed.
 
@@ -223,21 +244,34 @@ class ClientSession:
                 Without user and password.
             **options: All optional:
 
-                params: Appended to the query of `url`.
-                data: The body: bytes-like, `str` (sent as UTF-8), or an async iterable
-                of bytes, sent in chunks.
+                params: Appended to the query of `url`; not for redirects.
+                data: The body: bytes-like, `str` (sent as UTF-8), a form (`FormData`, a
+                mapping, a list of pairs), a file or a path, an async iterable of bytes
+                (sent in chunks), a `Payload`.
                 json: The body, encoded by `json_serialize`, unless None.
+                cookies: For this request, on top of the jar's; not for other origins.
                 headers: Fields; they replace those of the session by name, and
                 repeated names are all sent.
                 skip_auto_headers: More names of fields not to be generated.
-                chunked: True to send any body in chunks; False to insist on a
-                Content-Length header with an async iterable.
+                allow_redirects: Whether to follow 301, 302, 303, 307 and 308.
+                max_redirects: How many; 0 for any number.
+                compress: Coding for the body, True for deflate.
+                chunked: True to send any body in chunks, False never to.
+                expect100: Whether the server is asked before the body is sent.
                 raise_for_status: In place of the session's.
+                read_until_eof: False to take a body without length for none.
+                proxy: In place of the session's, or of the environment's.
+                proxy_headers: Fields for the proxy alone.
                 timeout: In place of the session's; a number is `total` alone, None is
                 no bound at all.
-                ssl: True for the connector's setting, False for no verification, or a
-                context.
+                ssl: True for the connector's setting, False for no verification, a
+                context, or a `Fingerprint`.
                 server_hostname: Name for SNI and the certificate in place of the URL's.
+                trace_request_ctx: Handed to the context factories of traces.
+                read_bufsize, auto_decompress, max_line_size, max_field_size,
+                max_headers, middlewares: In place of the session's.
+                upload_tracker: Watches the upload; used once.
+                progress: Called with the bytes sent, and all there are.
 
         Returns:
             An awaitable and async context manager that gives a `ClientResponse`.
@@ -246,48 +280,86 @@ class ClientSession:
             ClientConnectorError: No connection can be made.
             ClientConnectionError: The connection broke, after one retry if that was a
                 used one and the request may be sent twice.
+            ClientPayloadError: The body of the request is gone, and a redirect wants it.
             ClientResponseError: The response head is malformed, or `raise_for_status`.
             InvalidURL: `url` cannot be used.
             NonHttpUrlClientError: Its scheme is neither http nor https.
+            RedirectClientError: A redirect leads where no request may go.
             RuntimeError: The session is closed.
             ServerTimeoutError: A time-out other than `total` passed.
             TimeoutError: `total` passed.
+            TooManyRedirects: `max_redirects` were followed, and one more is asked for.
             TypeError: An argument is of a wrong type.
             ValueError: The request cannot be sent as it is.
         """
-        return RequestContext(self._request(method.upper(), url, **options))
+        return RequestContext(self._request(method.upper(), url, options))
 
     def get(self, url: str | URL, **options: Unpack[RequestOptions]) -> RequestContext:
         """Send a GET request; see `request`."""
-        return RequestContext(self._request("GET", url, **options))
+        return RequestContext(self._request("GET", url, options))
 
     def options(self, url: str | URL, **options: Unpack[RequestOptions]) -> RequestContext:
         """Send an OPTIONS request; see `request`."""
-        return RequestContext(self._request("OPTIONS", url, **options))
+        return RequestContext(self._request("OPTIONS", url, options))
 
     def head(self, url: str | URL, **options: Unpack[RequestOptions]) -> RequestContext:
-        """Send a HEAD request; see `request`."""
-        return RequestContext(self._request("HEAD", url, **options))
+        """Send a HEAD request; see `request`. Redirects are followed only if asked for."""
+        options.setdefault("allow_redirects", False)
+        return RequestContext(self._request("HEAD", url, options))
 
     def post(self, url: str | URL, **options: Unpack[RequestOptions]) -> RequestContext:
         """Send a POST request; see `request`."""
-        return RequestContext(self._request("POST", url, **options))
+        return RequestContext(self._request("POST", url, options))
 
     def put(self, url: str | URL, **options: Unpack[RequestOptions]) -> RequestContext:
         """Send a PUT request; see `request`."""
-        return RequestContext(self._request("PUT", url, **options))
+        return RequestContext(self._request("PUT", url, options))
 
     def patch(self, url: str | URL, **options: Unpack[RequestOptions]) -> RequestContext:
         """Send a PATCH request; see `request`."""
-        return RequestContext(self._request("PATCH", url, **options))
+        return RequestContext(self._request("PATCH", url, options))
 
     def delete(self, url: str | URL, **options: Unpack[RequestOptions]) -> RequestContext:
         """Send a DELETE request; see `request`."""
-        return RequestContext(self._request("DELETE", url, **options))
+        return RequestContext(self._request("DELETE", url, options))
 
     def query(self, url: str | URL, **options: Unpack[RequestOptions]) -> RequestContext:
         """Send a QUERY request, a GET with a body (RFC 10008); see `request`."""
-        return RequestContext(self._request("QUERY", url, **options))
+        return RequestContext(self._request("QUERY", url, options))
+
+    async def download(
+        self,
+        url: str | URL,
+        path: str | os.PathLike[str],
+        *,
+        resume: bool = True,
+        overwrite: bool | None = None,
+        progress: DownloadProgress | None = None,
+        digest: str | tuple[str, str] | None = None,
+        max_size: int | None = None,
+        max_resumes: int = 10,
+        backoff: Callable[[int], float] = full_jitter,
+        **options: Unpack[GetOptions],
+    ) -> DownloadResult:
+        """Download a URL to a file; `httpclient.download` is the same, and says all about it."""
+        return await download(
+            self,
+            url,
+            path,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+            digest=digest,
+            max_size=max_size,
+            max_resumes=max_resumes,
+            backoff=backoff,
+            **options,
+        )
+
+    async def _request(
+        self, method: str, url: str | URL, options: RequestOptions
+    ) -> ClientResponse:
+        return await Call(self, method, url, **options).run()
 
     async def close(self) -> None:
         """Close the session, and its connector if it owns it; wait until that is done.
@@ -332,95 +404,13 @@ class ClientSession:
             except RuntimeError:
                 pass  # the event loop is closed, and its sockets with it
 
-    async def _request(
-        self,
-        method: str,
-        url: str | URL,
-        *,
-        params: Query = None,
-        data: BodyLike | None = None,
-        json: Any = None,
-        headers: HeadersLike | None = None,
-        skip_auto_headers: Iterable[str] | None = None,
-        chunked: bool | None = None,
-        raise_for_status: RaiseForStatus | None = None,
-        timeout: ClientTimeout | float | Literal[_Unset.UNSET] | None = _UNSET,
-        ssl: ssl_module.SSLContext | bool = True,
-        server_hostname: str | None = None,
-    ) -> ClientResponse:
-        connector = self._connector
-        if connector is None or connector.closed:
-            raise RuntimeError("Session is closed")
-        base_url = self._base_url
-        to = destination(url) if base_url is None else destination_below(base_url, url)
-        if params:
-            to = with_params(to, params)
-        body, stream, content_type = encode_body(data)
-        if json is not None:
-            if data is not None:
-                raise ValueError("data and json parameters can not be used at the same time")
-            body, content_type = self._json_serialize(json).encode(), "application/json"
-        if method == "CONNECT":
-            raise ValueError("CONNECT makes a tunnel, and is not a request to send")
-        request = self._defaults.request(
-            method,
-            to,
-            headers=headers,
-            body=body,
-            stream=stream,
-            content_type=content_type,
-            chunked=chunked,
-            skip=skip_auto_headers,
-            close=connector.force_close,
-        )
-        if timeout is _UNSET:
-            timeout = self._timeout
-        elif not isinstance(timeout, ClientTimeout):
-            timeout = NO_TIMEOUT if timeout is None else ClientTimeout(total=timeout)
-        key = to.key
-        if ssl is not True or server_hostname is not None or self._limits is not None:
-            check_ssl(ssl)
-            key = key._replace(ssl=ssl, server_hostname=server_hostname, limits=self._limits)
-        now = connector.now()
-        total_at = now + timeout.total if timeout.total else None
-
-        connection = connector.take(key, now)
-        if connection is None:
-            connection = await connector.acquire(key, timeout, total_at)
-        try:
-            head = await connection.request(request, timeout, total_at, self._read_bufsize)
-        except (ClientOSError, ServerDisconnectedError):
-            # A used connection that the server has closed while the request was under
-            # way: it has seen nothing of it (RFC 9110 section 9.2.2).
-            if (
-                not connection.reused
-                or connection.received
-                or method not in _IDEMPOTENT
-                or not request.replayable
-            ):
-                raise
-            connection = await connector.acquire(key, timeout, total_at)
-            head = await connection.request(request, timeout, total_at, self._read_bufsize)
-        body_or_stream = connection.receive_body()
-        response = ClientResponse(self, request, head, connection, body_or_stream)
-
-        check = self._raise_for_status if raise_for_status is None else raise_for_status
-        if check is True:
-            response.raise_for_status()
-        elif check:
-            try:
-                await check(response)
-            except BaseException:
-                response.close()
-                raise
-        return response
-
 
 @contextlib.asynccontextmanager
 async def request(
     method: str,
     url: str | URL,
     *,
+    version: HttpVersion = HttpVersion11,
     connector: BaseConnector | None = None,
     **options: Unpack[RequestOptions],
 ) -> AsyncIterator[ClientResponse]:
@@ -429,8 +419,10 @@ async def request(
     Args:
         method: As for `ClientSession.request`, like all that follow.
         url: Absolute.
+        version: As for `ClientSession`.
         connector: Is not closed; unless given, the connection is used once.
-        **options: As for `ClientSession.request`.
+        **options: As for `ClientSession.request`. `cookies` are those of the session, so that
+            redirects get them where they belong.
 
     Raises:
         ClientError: As for `ClientSession.request`.
@@ -439,7 +431,7 @@ async def request(
     if connector is None:
         connector = TCPConnector(force_close=True)
     async with (
-        ClientSession(connector=connector, connector_owner=owner) as session,
+        ClientSession(connector=connector, connector_owner=owner, version=version) as session,
         session.request(method, url, **options) as response,
     ):
         yield response

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from typing import Final, TypeAlias
 
 import anyio
+
+from ._fingerprint import Fingerprint
+
+#: True to verify certificate and host name, False to accept anything, a context, or the
+#: digest of the one certificate to accept.
+TLSSetting: TypeAlias = ssl.SSLContext | bool | Fingerprint
 
 # Offered by ALPN, so that a server that knows more does not have to guess.
 _ALPN: Final = ["http/1.1"]
@@ -15,24 +21,35 @@ _ALPN: Final = ["http/1.1"]
 _contexts: Final[dict[bool, ssl.SSLContext]] = {}
 
 
-def check_ssl(setting: ssl.SSLContext | bool) -> None:
+def check_ssl(setting: TLSSetting) -> None:
     """Refuse what is no TLS setting.
 
     Raises:
-        TypeError: It is neither a bool nor a context.
+        TypeError: It is neither a bool nor a context nor a fingerprint.
     """
-    if not isinstance(setting, (bool, ssl.SSLContext)):
-        raise TypeError(f"ssl should be SSLContext or bool, got {setting!r} instead.")
+    if not isinstance(setting, (bool, ssl.SSLContext, Fingerprint)):
+        raise TypeError(f"ssl should be SSLContext, Fingerprint, or bool, got {setting!r} instead.")
 
 
-async def load_context(setting: ssl.SSLContext | bool) -> ssl.SSLContext:
-    """Return the context for a setting: verified for True, unverified for False."""
+async def load_context(setting: TLSSetting) -> ssl.SSLContext:
+    """Return the context for a setting.
+
+    That of True verifies. Those of False and of a fingerprint do not; who uses the latter
+    checks the certificate. A context is returned as it is: its ALPN is its owner's affair.
+    """
     if isinstance(setting, ssl.SSLContext):
         return setting
-    context = _contexts.get(setting)
+    verify = setting is True
+    context = _contexts.get(verify)
     if context is None:
-        context = _contexts[setting] = await anyio.to_thread.run_sync(_make_context, setting)
+        context = await anyio.to_thread.run_sync(_make_context, verify)
+        context = _contexts.setdefault(verify, context)
     return context
+
+
+def tls_name(host: str, server_hostname: str | None) -> str:
+    """Return the name for SNI and the certificate: no trailing dots (RFC 6066 section 3)."""
+    return (server_hostname or host).rstrip(".")
 
 
 def _make_context(verify: bool) -> ssl.SSLContext:

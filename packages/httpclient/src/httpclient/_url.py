@@ -29,7 +29,20 @@ Query: TypeAlias = (
     | None
 )
 
-_PORTS: Final = {"http": 80, "https": 443}
+# Schemes and their ports; the last three are for connectors that know them.
+_PORTS: Final = {
+    "http": 80,
+    "https": 443,
+    "ws": 80,
+    "wss": 443,
+    "tcp": 80,
+    "unix": 80,
+    "npipe": 80,
+}
+_SECURE: Final = frozenset({"https", "wss"})
+# yarl takes nearly anything for a name; what is none could end up in a line of its own.
+_NAME: Final = re.compile(r"[A-Za-z0-9._~-]+")
+_ADDRESS_6: Final = re.compile(r"[0-9A-Fa-f:.]+(?:%[A-Za-z0-9._~-]+)?")
 _ABSOLUTE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://([^/?#]*)([^#]*)(?:#(.*))?", re.S)
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 # What RFC 3986 gives no place to; "[" and "]" have none in a query either, but everybody
@@ -53,6 +66,11 @@ class Proxy(NamedTuple):
 
     url: URL
     headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        # The values of the fields are secrets, and this is part of error texts.
+        names = [name for name, _ in self.headers]
+        return f"Proxy({str(self.url)!r}, headers={names!r})"
 
 
 class ConnectionKey(NamedTuple):
@@ -90,12 +108,14 @@ class Destination:
     __slots__ = ("host_field", "key", "target", "url")
 
     def __init__(self, url: URL, target: str, given: str | URL) -> None:
-        port = url.port
         host = url.raw_host
-        if not host or port is None:
+        if not host:
             raise InvalidUrlClientError(given, "no host")
         if url.scheme not in _PORTS:
             raise NonHttpUrlClientError(given)
+        port = _PORTS[url.scheme] if url.port is None else url.port
+        if (_ADDRESS_6 if ":" in host else _NAME).fullmatch(host) is None:
+            raise InvalidUrlClientError(given, f"{host!r} is no name of a host, nor an address")
         if url.raw_user is not None or url.raw_password is not None:
             raise InvalidUrlClientError(
                 given.with_user(None) if isinstance(given, URL) else url.with_user(None),
@@ -106,7 +126,7 @@ class Destination:
         self.url: URL = url
         self.target: str = target
         self.host_field: str = url.host_port_subcomponent or host
-        self.key: ConnectionKey = ConnectionKey(host, port, url.scheme == "https")
+        self.key: ConnectionKey = ConnectionKey(host, port, url.scheme in _SECURE)
 
 
 def _is_ipv4(host: str) -> bool:
@@ -143,10 +163,10 @@ def destination(url: str | URL) -> Destination:
     scheme_name, authority, rest, fragment = match.groups()
     if scheme_name.lower() not in _PORTS:
         raise NonHttpUrlClientError(url)
-    rest = escape(rest)
     if not rest.startswith("/"):
         rest = f"/{rest}"
     try:
+        rest = escape(rest)
         origin = URL(f"{scheme_name}://{authority}")
         parsed = URL(
             f"{origin}{rest}#{escape(fragment)}" if fragment else f"{origin}{rest}", encoded=True
