@@ -27,7 +27,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 PACKAGE = "httpcore_proto"
 EXTENSION = f"{PACKAGE}._native"
-OUR_SOURCES = ("hcp_parser.c",)
+OUR_SOURCES = ("hcp_parser.c", "hcp_websocket.c")
 LLHTTP_SOURCES = ("src/llhttp.c", "src/api.c", "src/http.c")
 LLHTTP_FILES = (*LLHTTP_SOURCES, "include/llhttp.h", "LICENSE")
 
@@ -97,7 +97,7 @@ class NativeBuildHook(BuildHookInterface[Any]):
         ffi.cdef((csrc / "hcp.cdef").read_text(encoding="utf-8"))
         ffi.set_source(
             EXTENSION,
-            '#include "hcp_parser.h"',
+            '#include "hcp_parser.h"\n#include "hcp_websocket.h"',
             sources=[str(path) for path in sources],
             include_dirs=[str(path) for path in include_dirs],
             libraries=libraries,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -603,7 +604,7 @@ async def test_answer_before_broken_upload_counts_for_more(
     async def exchange() -> bytes:
         head = await connection.request(request, httpclient.ClientTimeout(), None, 1000)
         assert head.status == 413
-        body = connection.receive_body()
+        body = connection.receive_body(head)
         if isinstance(body, httpclient.StreamReader):
             return await body.read()
         return body.data if body is not None else b""
@@ -663,7 +664,86 @@ async def test_response_that_arrives_before_anybody_looks(cut: int) -> None:
     request = compose("GET", b"", {"Connection": "close"})
     head = await connection.request(request, httpclient.ClientTimeout(), None, 1000)
     assert head.headers["X"] == "1"
-    body = connection.receive_body()
+    body = connection.receive_body(head)
     assert isinstance(body, httpclient.StreamReader)
     assert await body.read() == b"hello"
     assert keeper.dropped == 1
+
+
+@pytest.mark.parametrize("in_parts", [False, True])
+async def test_large_body_of_known_length_is_read_whole(serve: Serve, in_parts: bool) -> None:
+    """It is received into its place; the connection carries the next one as well."""
+    body = bytes(range(256)) * 2500
+
+    async def script(peer: Peer) -> None:
+        for _ in range(3):
+            await peer.request()
+            data = response(body)
+            cuts = [0, 100, 70_000, 300_000, len(data)] if in_parts else [0, len(data)]
+            for start, end in itertools.pairwise(cuts):
+                await peer.send(data[start:end])
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        for _ in range(3):
+            async with session.get(origin.url) as resp:
+                assert await resp.read() == body
+        assert origin.accepted == 1
+        assert counts(session) == (0, 1)
+
+
+async def test_large_body_that_is_cut_is_no_body(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(1000))
+        await anyio.wait_all_tasks_blocked()
+        await peer.send(bytes(1000))
+        await anyio.wait_all_tasks_blocked()
+        await peer.close()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            with pytest.raises(httpclient.ClientPayloadError):
+                await resp.content.read()
+            with pytest.raises(httpclient.ClientPayloadError):
+                await resp.read()
+        assert counts(session) == (0, 0)
+
+
+async def test_cancelled_read_of_a_large_body_leaves_no_connection(serve: Serve) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(1000))
+        await peer.closed()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(resp.read)
+                await anyio.wait_all_tasks_blocked()
+                tasks.cancel_scope.cancel()
+            assert counts(session) == (0, 0)
+            with pytest.raises(httpclient.ClientConnectionError):
+                await resp.content.read()
+
+
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        (b"Keep-Alive: timeout=5, max=100\r\n", 5.0),
+        (b"Keep-Alive: max=1;timeout=7\r\n", 7.0),
+        (b"Keep-Alive: timeout=-1\r\n", None),
+        (b"", None),
+    ],
+)
+async def test_server_may_say_how_long_it_keeps_a_connection(
+    serve: Serve, field: bytes, hint: float | None
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(head=field)
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            await resp.read()
+        assert isinstance(session.connector, httpclient.BaseConnector)
+        (connection,) = session.connector._open
+        assert connection.keepalive_hint == hint

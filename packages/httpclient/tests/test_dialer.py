@@ -221,6 +221,19 @@ async def test_socket_factory_that_fails() -> None:
             await dialer.connect(Tap(), "name.test", 80)
 
 
+async def test_socket_factory_may_lead_elsewhere(tmp_path: Any) -> None:
+    """A socket that is none of TCP has no option of TCP."""
+    made: list[socket.socket] = []
+
+    def make_unix(address: AddrInfoType) -> socket.socket:
+        made.append(socket.socket(socket.AF_UNIX))
+        return made[-1]
+
+    with pytest.raises(TypeError):  # the address is none for such a socket
+        await make(CountingResolver(), socket_factory=make_unix).connect(Tap(), "a.test", 80)
+    assert made[0].fileno() == -1
+
+
 async def test_local_address() -> None:
     async with serve_at("127.0.0.1", Peer.answer) as origin:
         tap = Tap()

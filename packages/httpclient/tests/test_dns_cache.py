@@ -315,7 +315,7 @@ async def test_close_cancels_a_lookup_and_waits_for_it() -> None:
 
 async def test_close_ends_a_lookup_that_has_not_begun() -> None:
     """asyncio never runs a task that is cancelled before its first step: waiters hung."""
-    for turns in range(6):
+    for turns in range(16):
         asking = make(resolver := CountingResolver())
         resolver.gate = anyio.Event()
         with anyio.fail_after(5):

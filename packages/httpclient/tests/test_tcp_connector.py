@@ -8,6 +8,7 @@ import socket
 import ssl
 import tracemalloc
 import warnings
+import weakref
 from typing import Any
 
 import anyio
@@ -17,7 +18,10 @@ from yarl import URL
 
 import httpclient
 from httpclient import AddressPolicy, ClientTimeout, ConnectionKey, Fingerprint, TCPConnector
+from httpclient._base_connector import _sweep_again
+from httpclient._bounds import Bounds
 from httpclient._connection import ClientHTTPConnection
+from httpclient._sockets import is_readable
 from httpclient._tls import check_ssl, load_context, tls_name
 from httpclient._url import Proxy
 from httpcore_proto.aio import AnyioRuntime
@@ -273,6 +277,26 @@ async def test_contexts() -> None:
 )
 def test_name_for_tls_has_no_dots_at_its_end(host: str, given: str | None, name: str) -> None:
     assert tls_name(host, given) == name
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        (True, "ssl:default"),
+        (False, "ssl:False"),
+        (ssl.create_default_context(), "ssl:context"),
+        (Fingerprint(b"x" * 32), f"ssl:<Fingerprint {'78' * 32}>"),
+    ],
+)
+async def test_error_tells_the_setting(setting: Any, text: str) -> None:
+    """S112."""
+    async with TCPConnector() as connector:
+        key = ConnectionKey("127.0.0.1", 1, True, ssl=setting)
+        with pytest.raises(httpclient.ClientConnectorError) as caught:
+            await acquire(connector, key)
+        where = f"Cannot connect to host 127.0.0.1:1 {text} [Connection refused: 127.0.0.1 port 1]"
+        assert str(caught.value) == where
+        assert caught.value.ssl is setting
 
 
 async def test_protocol_is_told_to_the_server(serve: Serve, server_tls: ssl.SSLContext) -> None:
@@ -706,22 +730,36 @@ def test_made_outside_of_a_loop_and_bound_to_the_first() -> None:
         loop.close()
 
 
-def test_used_after_its_loop_was_closed() -> None:
-    connector = TCPConnector()
-    session = httpclient.ClientSession(connector=connector)
+@pytest.mark.parametrize("how", ["close", "forget"])
+def test_its_loop_was_closed(how: str) -> None:
+    """Neither `close` nor garbage collection fails then."""
+    connector: TCPConnector | None = TCPConnector()
+    loop = asyncio.new_event_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        key = ConnectionKey(*listening.getsockname(), False)
+        assert connector is not None
+        connection = loop.run_until_complete(acquire(connector, key))
+        sock = connection.link.info("socket")
+        loop.close()
 
-    async def get() -> None:
-        with pytest.raises(httpclient.ClientConnectorError):
-            await session.get("http://127.0.0.1:1/")
+        async def again() -> None:
+            assert connector is not None
+            with pytest.raises(RuntimeError, match="make a session for each loop"):
+                await connector.acquire(key, NONE, None)
+            if how == "close":
+                await connector.close()
+                await connector.close()
+                assert connector.closed
 
-    asyncio.run(get())
-
-    async def again() -> None:
-        with pytest.raises(RuntimeError, match="make a session for each loop"):
-            await session.get("http://127.0.0.1:1/")
-        await session.close()
-
-    asyncio.run(again())
+        asyncio.run(again())
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            connector = None
+            del connection
+            gc.collect()
+        texts = [str(one.message) for one in caught]
+        assert ("Unclosed connector" in " ".join(texts)) is (how == "forget")
+        sock._sock.close()
 
 
 @pytest.mark.parametrize("anyio_backend", ["trio"])
@@ -790,3 +828,100 @@ async def test_sweep_on_use(serve: Serve, anyio_backend_name: str) -> None:
         assert not other.link.closing
         assert connector.pool.idle_count == 1
     gate.close()
+
+
+async def test_forced_close_of_a_connection_that_was_kept(serve: Serve) -> None:
+    async with serve(Peer.closed) as origin, TCPConnector(force_close=True) as connector:
+        connection = await acquire(connector, key_of(origin))
+        connector.keep(connection)
+        assert connection.link.closing
+        assert connector.pool.idle_count == 0
+        assert connector.pool.stats().origins[0].closed == {"force_close": 1}
+
+
+async def test_kind_without_a_way_to_connect(serve: Serve) -> None:
+    async with serve(Peer.closed) as origin:
+        connector = httpclient.BaseConnector()
+        with pytest.raises(NotImplementedError):
+            await connector.acquire(key_of(origin), NONE, None)
+        assert connector.pool.active_count == 0
+        await connector.close()
+
+
+@pytest.mark.parametrize(
+    ("timeout", "names"),
+    [
+        ({}, (None, None)),
+        ({"connect": 5}, ("connect", "connect")),
+        ({"connect": 5, "pool": 3, "sock_connect": 2}, ("pool", "sock_connect")),
+        ({"connect": 5, "pool": 6, "sock_connect": 7}, ("connect", "connect")),
+        ({"total": 1, "connect": 5, "pool": 3, "sock_connect": 2}, ("total", "total")),
+    ],
+)
+def test_soonest_bound_counts(
+    timeout: dict[str, float], names: tuple[str | None, str | None]
+) -> None:
+    now = 100.0
+    total_at = now + timeout["total"] if "total" in timeout else None
+    key = ConnectionKey("name.test", 80, False)
+    bounds = Bounds(key, ClientTimeout(**timeout), total_at, now)
+    for bound, name in zip((bounds.waiting(now, 1, 0), bounds.connecting(now)), names, strict=True):
+        if name is None:
+            assert bound == (float("inf"), None)
+        else:
+            assert bound.at == now + timeout[name]
+            assert f"({name})" in str(bound.error)
+            assert f"{timeout[name]} s" in str(bound.error)
+            assert "name.test:80" in str(bound.error)
+
+
+class Facts:
+    """A link that tells of a socket."""
+
+    def __init__(self, sock: socket.socket | None) -> None:
+        self._sock = sock
+
+    def info(self, name: str, default: Any = None) -> Any:
+        return self._sock
+
+
+@pytest.mark.parametrize("polls", [True, False])
+def test_what_is_readable(polls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not polls:
+        monkeypatch.delattr("select.poll")
+    ours, theirs = socket.socketpair()
+    link: Any = Facts(ours)
+    with ours, theirs:
+        assert not is_readable(link)
+        theirs.send(b"x")
+        assert is_readable(link)
+        ours.recv(1)
+        assert not is_readable(link)
+        theirs.close()
+        assert is_readable(link)
+    assert is_readable(link)
+    link = Facts(None)
+    assert is_readable(link)
+
+
+async def test_connection_that_is_lost_when_it_is_made(serve: Serve) -> None:
+    """The request will find out; nobody has to close it any more."""
+
+    class Losing(TCPConnector):
+        async def _dial(self, key: Any, connection: Any, traces: Any) -> None:
+            await super()._dial(key, connection, traces)
+            connection.link.abort()
+
+    async with serve(Peer.closed) as origin, Losing() as connector:
+        connection = await acquire(connector, key_of(origin))
+        assert not connector._open
+        connector.drop(connection)
+
+
+def test_timer_keeps_no_connector_alive() -> None:
+    connector = TCPConnector()
+    reference = weakref.ref(connector)
+    del connector
+    gc.collect()
+    assert reference() is None
+    _sweep_again(reference)

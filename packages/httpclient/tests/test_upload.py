@@ -104,7 +104,7 @@ async def send(
             if connection is None:
                 connection = await connector.acquire(key, timeout, total_at)
             head = await connection.request(request, timeout, total_at, 65536)
-            body = connection.receive_body()
+            body = connection.receive_body(head)
             data = await body.read() if isinstance(body, httpclient.StreamReader) else body
             content = data if isinstance(data, bytes) else data.data if data is not None else b""
         return Outcome(head.status, content, connection.usable)

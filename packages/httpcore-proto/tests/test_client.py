@@ -23,6 +23,7 @@ from httpcore_proto import (
     ServerConnection,
     State,
     UnexpectedData,
+    new_bytes,
 )
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -375,3 +376,51 @@ def test_connection_with_more_than_its_response_is_not_used_again(more: bytes | 
     with pytest.raises(LocalProtocolError, match="the server sent more than its response"):
         client.start_next_cycle()
     assert client.their_state is State.DONE
+
+
+def test_body_that_was_received_elsewhere_is_only_counted() -> None:
+    client = asked()
+    client.receive_data(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
+    assert isinstance(client.next_event(), Response)
+    client.next_event()
+    client.pass_received(memoryview(b"cd"))
+    assert client.next_event() is NEED_DATA
+    client.pass_received(memoryview(b"ef"))
+    assert isinstance(client.next_event(), EndOfMessage)
+    assert client.reusable
+
+
+@pytest.mark.parametrize(
+    ("head", "data"),
+    [(b"Content-Length: 6", b"abcdefg"), (b"Transfer-Encoding: chunked", b"2\r\nab\r\n")],
+    ids=["too-long", "chunked"],
+)
+def test_what_is_not_of_the_body_alone_ends_the_connection(head: bytes, data: bytes) -> None:
+    client = asked()
+    client.receive_data(b"HTTP/1.1 200 OK\r\n" + head + b"\r\n\r\n")
+    assert isinstance(client.next_event(), Response)
+    with pytest.raises(RemoteProtocolError):
+        client.pass_received(memoryview(data))
+    assert not client.reusable
+
+
+def test_nothing_is_passed_without_a_body_or_past_data_that_waits() -> None:
+    client = asked()
+    with pytest.raises(LocalProtocolError):
+        client.pass_received(memoryview(b"a"))
+    client.receive_data(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nab")
+    assert isinstance(client.next_event(), Response)
+    with pytest.raises(LocalProtocolError):
+        client.pass_received(memoryview(b"a"))
+    client.next_event()
+    client.receive_data(b"c")
+    with pytest.raises(LocalProtocolError):
+        client.pass_received(memoryview(b"a"))
+
+
+def test_new_bytes_are_filled_through_their_view() -> None:
+    body, view = new_bytes(4)
+    view[:2] = b"ab"
+    view[2:] = b"cd"
+    view.release()
+    assert body == b"abcd"

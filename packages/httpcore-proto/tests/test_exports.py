@@ -13,6 +13,9 @@ SOURCE = Path(httpcore_proto.__file__)
 PLAIN = {
     "END_OF_MULTIPART",
     "END_OF_PART",
+    "FRAME_COMPRESSED",
+    "FRAME_LAST",
+    "FRAME_STREAM",
     "MAX_COOKIES",
     "MAX_COOKIE_ATTRIBUTES",
     "MAX_COOKIE_ATTRIBUTE_SIZE",

@@ -223,15 +223,19 @@ class BaseConnector:
         """
         while (taken := self._pool.take(key)) is not None:
             connection, until = taken
-            if _running_loop() is not self._loop:
-                self._pool.put(connection.place, connection, until)
-                self._refuse_elsewhere()
-            reason = self._unfit(connection, until, now)
-            if reason is None:
-                connection.place.tally.reused += 1
-                return connection
-            self._discard(connection, reason)
-            self._wake(self._pool.free(connection.place))
+            here = _running_loop() is self._loop
+            # The usual case without a further call: this is on the way of every request.
+            if not (here and now < until and connection.usable) or self._polls:
+                if not here:
+                    self._pool.put(connection.place, connection, until)
+                    self._refuse_elsewhere()
+                reason = self._unfit(connection, until, now)
+                if reason is not None:
+                    self._discard(connection, reason)
+                    self._wake(self._pool.free(connection.place))
+                    continue
+            connection.place.tally.reused += 1
+            return connection
         return None
 
     async def acquire(
@@ -289,7 +293,7 @@ class BaseConnector:
             return
         now = self.now()
         until = now + self._keepalive_timeout
-        hint: float | None = getattr(connection, "keepalive_hint", None)
+        hint = connection.keepalive_hint
         if hint is not None:
             until = min(until, now + max(hint - _HINT_MARGIN, hint / 2))
         served = self._pool.put(connection.place, connection, until)

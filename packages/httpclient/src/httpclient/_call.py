@@ -66,7 +66,7 @@ class Call:
 
     Raises:
         ValueError: The options contradict each other, or the URL cannot be used.
-        RuntimeError: The session is closed, or the tracker was used before.
+        RuntimeError: The session is closed.
     """
 
     __slots__ = (
@@ -135,8 +135,6 @@ class Call:
         upload_tracker: UploadTracker | None = None,
         progress: Progress | None = None,
     ) -> None:
-        if upload_tracker is not None:
-            upload_tracker.bind()
         connector = session._connector
         if connector is None or connector.closed:
             raise RuntimeError("Session is closed")
@@ -211,14 +209,13 @@ class Call:
             TimeoutError: `total` passed.
         """
         try:
-            if not self._session._trace_configs and not self._chain and self._tracker is None:
+            if (
+                not self._session._trace_configs
+                and not self._chain
+                and isinstance(self._check, bool)
+            ):
                 return await self._checked()
-            # What a program puts in between is bounded by `total` as well.
-            with anyio.CancelScope() as scope:
-                if self._total_at is not None:
-                    scope.deadline = anyio.current_time() + self._total_at - self._connector.now()
-                return await self._watched()
-            raise TimeoutError(f"total timeout of {self._timeout.total} s passed (total)")
+            return await self._watched()
         finally:
             if self._payload is not None:
                 with anyio.CancelScope(shield=True):
@@ -238,35 +235,45 @@ class Call:
         return response
 
     async def _watched(self) -> ClientResponse:
-        """Do that, and tell tracker and traces how it begins and ends."""
-        session, method, url = self._session, self._method, self._to.url
+        """Do that where a program takes part, and tell the traces how it begins and ends."""
+        method, url = self._method, self._to.url
         shown: CIMultiDict[str] = CIMultiDict()
-        response: ClientResponse | None = None
         try:
-            if session._trace_configs:
-                self._traces = Traces.start(
-                    session, session._trace_configs, self._trace_request_ctx
-                )
-                shown = self._all_headers()
-                start = TraceRequestStartParams(method, url, shown)
-                await self._traces.send("on_request_start", start)
-                self._take_headers(shown)
-            response = await self._checked()
-            if self._traces is not None:
-                end = TraceRequestEndParams(method, url, shown, response)
-                await self._traces.send("on_request_end", end)
+            # What a program puts in between is bounded by `total` as well.
+            with anyio.CancelScope() as scope:
+                if self._total_at is not None:
+                    scope.deadline = anyio.current_time() + self._total_at - self._connector.now()
+                return await self._traced(shown)
+            raise TimeoutError(f"total timeout of {self._timeout.total} s passed (total)")
         except BaseException as exc:
-            if response is not None:
-                response.close()
-            if self._tracker is not None:
-                self._tracker.finish(exc)
             if self._traces is not None:
                 failed = TraceRequestExceptionParams(method, url, shown, exc)
                 with anyio.CancelScope(shield=True):
                     await self._traces.send("on_request_exception", failed)
             raise
-        if self._tracker is not None:
-            self._tracker.finish(None)
+
+    async def _traced(self, shown: CIMultiDict[str]) -> ClientResponse:
+        """Do that, and tell the traces of all but a failure.
+
+        Args:
+            shown: Empty; gets the fields that the traces may change.
+        """
+        session, method, url = self._session, self._method, self._to.url
+        if not session._trace_configs:
+            return await self._checked()
+        traces = self._traces = Traces.start(
+            session, session._trace_configs, self._trace_request_ctx
+        )
+        shown.extend(self._all_headers())
+        await traces.send("on_request_start", TraceRequestStartParams(method, url, shown))
+        self._take_headers(shown)
+        response = await self._checked()
+        try:
+            end = TraceRequestEndParams(method, url, shown, response)
+            await traces.send("on_request_end", end)
+        except BaseException:
+            response.close()
+            raise
         return response
 
     def _all_headers(self) -> CIMultiDict[str]:
@@ -414,15 +421,30 @@ class Call:
             skip_auto_headers=[*session.skip_auto_headers, *(self._framing.get("skip") or ())],
             response_class=session._response_class,
         )
+        latest, response = seen, None
 
         async def send(changed: ClientRequest) -> ClientResponse:
-            compiled = changed.compile()
-            # `update_body` may have put another in its place.
-            self._payload, self._body = compiled.payload, compiled.body
-            self._request = compiled
-            return await self._send(compiled, key)
+            nonlocal latest, response
+            latest = changed
+            self._request = compiled = changed.compile()
+            response = await self._send(compiled, key)
+            return response
 
-        return await build_chain(send, self._chain)(seen)
+        try:
+            return await build_chain(send, self._chain)(seen)
+        except BaseException:
+            # A frame that holds it may live on in a traceback.
+            if response is not None:
+                response.close()
+            raise
+        finally:
+            self._take_body(latest._request)
+
+    def _take_body(self, request: OutgoingRequest) -> None:
+        """Go on with the body of a request: `update_body` may have put another in its place."""
+        if request.payload is not self._payload or request.body is not self._body:
+            self._payload, self._body = request.payload, request.body
+            self._content_type = request.head.headers.get("Content-Type")
 
     async def _send(self, request: OutgoingRequest, key: ConnectionKey) -> ClientResponse:
         """Send one request over a connection; once more if that was closed in the meantime."""
@@ -453,7 +475,7 @@ class Call:
             connection = await connector.acquire(key, timeout, total_at, traces)
             head = await connection.request(request, timeout, total_at, self._read_bufsize)
         if self._read_until_eof or head.content_length is not None or head.chunked:
-            body = connection.receive_body()
+            body = connection.receive_body(head)
         else:
             connection.abandon()
             body = None

@@ -158,7 +158,7 @@ class Lookups:
             return lookup.outcome()
         # Before anything is awaited: handlers of traces may take their time.
         lookup = self._running[key] = _Lookup()
-        await self._start(key, lookup, runtime)
+        await self._start(key, lookup, runtime, cache)
         if traces is not None:
             await traces.send("on_dns_cache_miss", TraceDnsCacheMissParams(host))
         await _send_start(traces, host)
@@ -194,7 +194,9 @@ class Lookups:
             self._entered = False
             await self._runtime.__aexit__(None, None, None)
 
-    async def _start(self, key: HostPort, lookup: _Lookup, runtime: Runtime) -> None:
+    async def _start(
+        self, key: HostPort, lookup: _Lookup, runtime: Runtime, cache: DNSCache
+    ) -> None:
         """Start the task."""
         if self._entering is not None:
             # Somebody may wait for the lookup by now, so it has to begin.
@@ -203,14 +205,13 @@ class Lookups:
                     if not self._entered:
                         await runtime.__aenter__()
                         self._entered = True
-        lookup.task = runtime.spawn(self._run, key, lookup, runtime)
+        lookup.task = runtime.spawn(self._run, key, lookup, runtime, cache)
 
-    async def _run(self, key: HostPort, lookup: _Lookup, runtime: Runtime) -> None:
+    async def _run(self, key: HostPort, lookup: _Lookup, runtime: Runtime, cache: DNSCache) -> None:
         lookup.begun = True
         try:
             lookup.addresses = await self._look_up(*key)
-            if self._cache is not None:
-                self._cache.put(key, lookup.addresses, runtime.now())
+            cache.put(key, lookup.addresses, runtime.now())
         except Exception as exc:
             lookup.error = exc
         except BaseException:

@@ -359,7 +359,17 @@ class ClientSession:
     async def _request(
         self, method: str, url: str | URL, options: RequestOptions
     ) -> ClientResponse:
-        return await Call(self, method, url, **options).run()
+        tracker = options.get("upload_tracker") if options else None
+        if tracker is None:
+            return await Call(self, method, url, **options).run()
+        tracker.bind()
+        try:
+            response = await Call(self, method, url, **options).run()
+        except BaseException as exc:
+            tracker.finish(exc)
+            raise
+        tracker.finish(None)
+        return response
 
     async def close(self) -> None:
         """Close the session, and its connector if it owns it; wait until that is done.
@@ -421,8 +431,7 @@ async def request(
         url: Absolute.
         version: As for `ClientSession`.
         connector: Is not closed; unless given, the connection is used once.
-        **options: As for `ClientSession.request`. `cookies` are those of the session, so that
-            redirects get them where they belong.
+        **options: As for `ClientSession.request`.
 
     Raises:
         ClientError: As for `ClientSession.request`.

@@ -123,7 +123,7 @@ from ._multipart import (
     encode_part_head,
     new_boundary,
 )
-from ._parser import LLHTTP_VERSION
+from ._parser import LLHTTP_VERSION, new_bytes
 from ._ranges import (
     MAX_RANGES,
     ByteRange,
@@ -136,10 +136,24 @@ from ._server import ServerConnection
 from ._sse import EventStreamParser, ServerSentEvent, encode_event
 from ._states import State
 from ._version import __version__
+from ._websocket import (
+    FRAME_COMPRESSED,
+    FRAME_LAST,
+    FRAME_STREAM,
+    FrameFault,
+    FrameReader,
+    encode_masked_frame,
+    mask_octets,
+    mask_octets_in_place,
+    validate_utf8,
+)
 
 __all__ = [
     "END_OF_MULTIPART",
     "END_OF_PART",
+    "FRAME_COMPRESSED",
+    "FRAME_LAST",
+    "FRAME_STREAM",
     "LLHTTP_VERSION",
     "MAX_ACCEPT_ITEMS",
     "MAX_COOKIES",
@@ -175,6 +189,8 @@ __all__ = [
     "EndOfMessage",
     "Event",
     "EventStreamParser",
+    "FrameFault",
+    "FrameReader",
     "HeaderBlock",
     "HeadersLike",
     "HttpVersion",
@@ -228,13 +244,17 @@ __all__ = [
     "encode_closing",
     "encode_event",
     "encode_ext_value",
+    "encode_masked_frame",
     "encode_part_head",
     "form_data_disposition",
     "format_cookie_header",
     "format_http_date",
     "hdrs",
     "is_identity_acceptable",
+    "mask_octets",
+    "mask_octets_in_place",
     "new_boundary",
+    "new_bytes",
     "parse_accept",
     "parse_auth_info",
     "parse_basic_auth",
@@ -262,6 +282,7 @@ __all__ = [
     "strong_match",
     "supported_codings",
     "unquote_cookie",
+    "validate_utf8",
     "verify_digest",
     "verify_rspauth",
     "weak_match",

@@ -50,6 +50,7 @@ from ._parser import (
     body_pieces,
     feed,
     finish,
+    from_buffer,
     new_parser,
     release,
     unpack,
@@ -278,6 +279,23 @@ class Connection(ConnectionState):
         sent as their body stays here.
         """
         return self._sending != NO_BODY
+
+    def pass_received(self, data: memoryview) -> None:
+        """Take note of bytes of a body that the caller received into memory of its own.
+
+        They are not copied, and there is no `Data` for them; `next_event` goes on behind
+        them. Only in the middle of a body with a Content-Length, which they must not exceed,
+        and with nothing `buffered`.
+
+        Raises:
+            LocalProtocolError: There is no such body, or data that waits.
+        """
+        if self.their_state is not SEND_BODY or self._pending or self._offset < len(self._data):
+            raise LocalProtocolError("pass_received() without a body, or with data that waits")
+        pending = feed(self._parser, from_buffer(data), 0, len(data))
+        if not pending & DATA or self._parser.body_length != len(data):
+            self._fail(RemoteProtocolError("not of the body alone", rule="pass-received"))
+        self._pending = pending & _AFTER_DATA
 
     def pass_body(self, count: int) -> bool:
         """Count bytes of the body that the caller writes by itself, such as with sendfile.

@@ -68,6 +68,7 @@ feed = lib.hcp_feed
 finish = lib.hcp_finish
 release = lib.hcp_release
 unpack = ffi.unpack
+from_buffer = ffi.from_buffer
 
 
 def new_parser(role: int, limits: Limits) -> Any:
@@ -88,6 +89,19 @@ def new_parser(role: int, limits: Limits) -> Any:
     if not parser:
         raise MemoryError("no memory for an HTTP parser")
     return ffi.gc(parser, lib.hcp_free)
+
+
+def new_bytes(size: int) -> tuple[bytes, memoryview]:
+    """Return bytes that are still to be filled, and the memory to do it through.
+
+    As extension modules make theirs: nobody else may see the bytes before they are
+    complete, and the view must be let go of then. CPython only.
+
+    Args:
+        size: How many, more than one: shorter ones exist once for all.
+    """
+    body = bytes(size)
+    return body, memoryview(ffi.buffer(ffi.from_buffer(body), size))
 
 
 def body_pieces(parser: Any, data: bytes) -> tuple[bytes, tuple[int, ...]]:

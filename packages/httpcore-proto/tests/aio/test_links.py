@@ -268,3 +268,42 @@ async def test_facts_outlive_the_link(make_runtime: MakeRuntime) -> None:
         reset(peer)
         await receiver.until(lambda: "lost" in receiver.calls)
         assert (link.info("peername"), link.info("sockname")) == names
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
+async def test_buffer_is_filled_and_what_follows_is_received(
+    secure: bool, server_tls: SSLContext, client_tls: SSLContext
+) -> None:
+    """Links of other loops say that they cannot, and go on as before."""
+    contexts = {"server": server_tls, "client": client_tls} if secure else {}
+    async with pair(current_runtime(), **contexts) as (one, other):
+        other.link.write(b"head")
+        await other.link.drain()
+        await one.until(lambda: one.data == b"head")
+        buffer = bytearray(300_000)
+        sizes: list[int] = []
+        fills = one.link.fill(memoryview(buffer), lambda part: sizes.append(len(part)))
+        other.link.write(b"b" * 300_000 + b"tail")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(other.link.drain)
+            await one.until(lambda: one.data.endswith(b"tail"))
+        if fills:
+            assert one.data == b"headtail"
+            assert buffer == b"b" * 300_000
+            assert sum(sizes) == 300_000
+        else:
+            assert len(one.data) == 300_008
+            assert sizes == []
+
+
+async def test_link_that_is_lost_while_a_buffer_is_filled_tells_it() -> None:
+    async with pair(current_runtime()) as (one, other):
+        one.link.fill(memoryview(bytearray(1000)), lambda part: None)
+        other.link.write(b"some")
+        await other.link.drain()
+        other.link.close()
+        await one.until(lambda: "eof" in one.calls or "lost" in one.calls)
+        one.link.close()
+        await one.link.wait_closed()
+        assert one.calls[-1] == "lost"
+        assert not one.link.fill(memoryview(bytearray(1000)), lambda part: None)

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, Final, Self
 
 from ._deadlines import Deadlines
 from ._errors import BusyError, LinkLostError
+from ._filler import Filler
 from ._interfaces import Receiver
 from ._sendfile import HAS_SENDFILE, FileSender
 
@@ -98,7 +99,7 @@ class AsyncioLink(asyncio.Protocol):
         """Hand bytes on, then wake whoever waits for them."""
         self._receive(data)
         if self._more_waiter is not None:
-            self._wake_more()
+            self.wake_more()
 
     def eof_received(self) -> bool:
         """Hand the end on; the transport stays open for our direction."""
@@ -107,7 +108,7 @@ class AsyncioLink(asyncio.Protocol):
         if self._transport.get_extra_info("ssl_object") is not None:
             # TLS cannot be half-closed: asyncio closes the transport whatever we say.
             self._refuse_writes()
-        self._wake_more()
+        self.wake_more()
         return not self._closing
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -118,7 +119,7 @@ class AsyncioLink(asyncio.Protocol):
         self._exc = exc
         self._refuse_writes()
         self._receiver.link_lost(exc)
-        self._wake_more()
+        self.wake_more()
         waiter = self._drain_waiter
         if waiter is not None and not waiter.done():
             waiter.set_exception(self._lost_error())
@@ -305,6 +306,19 @@ class AsyncioLink(asyncio.Protocol):
         self._receive = receiver.bytes_received
         receiver.link_made(self)
 
+    def fill(self, buffer: memoryview, filled: Callable[[memoryview], None]) -> bool:
+        """Have the transport read into the buffer."""
+        if self._closing or self._eof:
+            return False
+        self.speak_as(Filler(self, buffer, filled))
+        return True
+
+    def speak_as(self, protocol: asyncio.BaseProtocol) -> None:
+        """Change the transport's protocol; uvloop looks at its kind when reading begins."""
+        self._transport.pause_reading()
+        self._transport.set_protocol(protocol)
+        self._transport.resume_reading()
+
     def info(self, name: str, default: Any = None) -> Any:
         """Facts that the transport knows."""
         return self._transport.get_extra_info(name, default)
@@ -317,7 +331,8 @@ class AsyncioLink(asyncio.Protocol):
     def _write_joined(self, pieces: Iterable[bytes]) -> None:
         self._transport.write(b"".join(pieces))
 
-    def _wake_more(self) -> None:
+    def wake_more(self) -> None:
+        """End the wait of `more`."""
         waiter = self._more_waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

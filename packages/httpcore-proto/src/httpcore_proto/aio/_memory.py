@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ssl
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, BinaryIO, Final
 
 import anyio
@@ -184,6 +184,10 @@ class MemoryLink:
         """Call another receiver from here on."""
         self._receiver = receiver
         receiver.link_made(self)
+
+    def fill(self, buffer: memoryview, filled: Callable[[memoryview], None]) -> bool:
+        """Return False: what is received is bytes already."""
+        return False
 
     def info(self, name: str, default: Any = None) -> Any:
         """Facts that were given to `memory_link_pair`."""

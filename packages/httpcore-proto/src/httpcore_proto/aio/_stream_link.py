@@ -10,18 +10,17 @@ in the task of its caller, and the loss is told by the next `more`, `drain` or
 task. One of them sends at a time; `_sending` is the lock. There is one event for all that
 can be waited for, replaced each time it is set; who waits looks at the state again.
 
-Below the link, and below TLS, lies a `Pipe`. It sends what the socket takes without
-waiting, and only if something is left it waits, with a reader beside it: two peers that
-write at each other thus cannot block each other, and a message that fits the socket's
-buffer, which is nearly every one, costs no second task. (Sizes do not tell whether a send can
-block.) What is left when a `drain` is cancelled stays in the pipe, as in an asyncio transport.
+Below the link, and below TLS, lies a `Pipe`. It sends what the socket takes without waiting,
+and only if something is left it waits, with a reader beside it: two peers that write at each
+other cannot block each other, and what fits the socket's buffer costs no second task. What is
+left when a `drain` is cancelled stays in the pipe, as in an asyncio transport.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, BinaryIO, Final
 
 import anyio
@@ -299,6 +298,10 @@ class StreamLink:
         self._receiver = receiver
         receiver.link_made(self)
 
+    def fill(self, buffer: memoryview, filled: Callable[[memoryview], None]) -> bool:
+        """Return False: what is received is bytes already."""
+        return False
+
     def info(self, name: str, default: Any = None) -> Any:
         """Facts taken when the link was made."""
         return self._facts.get(name, default)
@@ -425,20 +428,15 @@ class StreamLink:
         """Send the rest, end TLS, close, tell."""
         if not self._pipe.closed:
             with anyio.move_on_after(_CLOSE_TIMEOUT):
-                try:
+                with contextlib.suppress(*STREAM_ERRORS):  # it was to be closed anyway
                     await self._flush()
                     await self._end_tls()
-                except STREAM_ERRORS:
-                    pass  # it was to be closed anyway
             self._release()
         await self._close_all()
         self._tell_lost()
 
     async def _end_tls(self) -> None:
-        """Say that the end is an end, which a reader until the end must know.
-
-        Does not wait for the peer to say the same: the pipe gives nothing any more.
-        """
+        """Say that the end is an end; the peer's word for the same is not waited for."""
         stream: Any = self._stream
         if self._tls:
             self._pipe.muted = True
