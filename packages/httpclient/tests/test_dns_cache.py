@@ -11,7 +11,7 @@ import anyio.lowlevel
 import pytest
 
 from httpclient import ResolveResult
-from httpclient._dns_cache import DNSCache, Lookups
+from httpclient._dns_cache import DNSCache, Lookups, _Lookup
 
 from .loopback import CountingResolver, record
 
@@ -328,3 +328,26 @@ async def test_close_ends_a_lookup_that_has_not_begun() -> None:
                 resolver.gate.set()
         assert len(asking.lookups) == 0
         await asking.lookups.close()
+
+
+async def test_task_of_a_lookup_that_was_ended_before_finds_nothing_to_do(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """trio runs such a task, up to its first checkpoint: it took the place of another out."""
+    asking = make(resolver := CountingResolver())
+    await asking.ask()
+    lookups, runtime, cache = asking.lookups, asking.lookups._runtime, asking.lookups._cache
+    assert runtime is not None
+    assert cache is not None
+    resolver.gate = anyio.Event()
+    key, lookup = ("other.test", 80), _Lookup()
+    lookups._running[key] = lookup
+    await lookups._start(key, lookup, runtime, cache)
+    lookups.abort()
+    assert lookup.done.is_set()
+    lookups._running[key] = other = _Lookup()
+    await anyio.wait_all_tasks_blocked()
+    assert lookups._running == {key: other}
+    lookups._running.clear()
+    await lookups.close()
+    assert not caplog.records

@@ -437,10 +437,10 @@ async def test_short_time_of_the_server_is_kept(serve: Serve) -> None:
             now = 1000.0
             connector.now = lambda: 1000.0  # type: ignore[method-assign]
             connector.keep(hinted)
-            del connector.now
             assert connector.take(key, now + good - 0.01) is hinted
-            connector.pool.put(connection.place, hinted, now + good)
+            connector.keep(hinted)
             assert connector.take(key, now + good) is None
+            del connector.now
             connector._open.discard(connection)
 
 
@@ -574,6 +574,21 @@ async def test_cancelled_after_any_turn_it_leaves_nothing(serve: Serve) -> None:
                 async with session.get(origin.url) as resp:
                     assert await resp.read() == b"ok"
     assert origin.accepted >= 40
+
+
+async def test_cancelled_with_a_connection_that_broke_meanwhile(serve: Serve) -> None:
+    """It was served, and its connection lost, before its task knew of either."""
+    async with serve(Peer.closed) as origin, TCPConnector(limit=1) as connector:
+        key = key_of(origin)
+        held = await acquire(connector, key)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(acquire, connector, key)
+            await anyio.wait_all_tasks_blocked()
+            connector.keep(held)
+            held.link.abort()
+            tasks.cancel_scope.cancel()
+        assert connector.pool.active_count == connector.pool.idle_count == 0
+        assert connector.pool.stats().origins[0].closed == {"lost": 1}
 
 
 async def test_limit_holds_though_some_fail(serve: Serve) -> None:
@@ -718,6 +733,7 @@ def test_made_outside_of_a_loop_and_bound_to_the_first() -> None:
         for url in (f"http://127.0.0.1:{port}/", "http://127.0.0.1:1/"):
             with pytest.raises(RuntimeError, match="belongs to another event loop"):
                 await session.get(url)
+            assert (connector.pool.active_count, connector.pool.idle_count) == (0, 1)
         await session.close()
         assert connector.closed
 

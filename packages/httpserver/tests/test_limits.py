@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import logging
-from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -286,15 +285,15 @@ async def test_task_that_is_cancelled_before_it_begins_leaves_no_connection(serv
         spawn = origin.server.spawn
         aborted: list[bool] = []
 
-        def spawn_and_abort(function: Callable[..., Any], *args: Any) -> Any:
-            task = spawn(function, *args)
+        def spawn_and_abort(coroutine: Any) -> Any:
+            task = spawn(coroutine)
 
             async def abort() -> None:
                 for connection in list(origin.server.connections):
                     connection.abort()
                     aborted.append(True)
 
-            spawn(abort)
+            spawn(abort())
             task.cancel()
             return task
 

@@ -17,6 +17,16 @@ from httpcore_proto import (
     encode_basic_auth,
 )
 from httpcore_proto.aio import StreamReader
+from wsproto_async import (
+    Deflate,
+    WebSocketError,
+    WSCloseCode,
+    WSFragment,
+    WSMessage,
+    WSMessageTextBytes,
+    WSMessageTypeError,
+    WSMsgType,
+)
 
 from ._abstract_cookie_jar import (
     AbstractCookieJar,
@@ -31,6 +41,7 @@ from ._auth import (
 from ._base_connector import BaseConnector
 from ._body_items import EventStream
 from ._client_request import ClientRequest
+from ._client_web_socket import ClientWebSocketResponse
 from ._connector import TCPConnector
 from ._cookie_jar import CookieJar
 from ._dialer import SocketFactoryType
@@ -74,6 +85,7 @@ from ._errors import (
     UnixClientConnectorError,
     UploadAbortedError,
     WriteTimeoutError,
+    WSServerHandshakeError,
 )
 from ._fingerprint import Fingerprint
 from ._middlewares import (
@@ -129,6 +141,7 @@ from ._unix_connector import UnixConnector
 from ._upload_tracker import UploadCompletion, UploadTracker
 from ._url import ConnectionKey
 from ._version import __version__
+from ._ws_connect import ClientWSTimeout, WSConnectContext
 
 __all__ = [
     "AbstractCookieJar",
@@ -159,6 +172,8 @@ __all__ = [
     "ClientSSLError",
     "ClientSession",
     "ClientTimeout",
+    "ClientWSTimeout",
+    "ClientWebSocketResponse",
     "Connection",
     "ConnectionKey",
     "ConnectionTimeoutError",
@@ -166,6 +181,7 @@ __all__ = [
     "ContentTypeError",
     "CookieJar",
     "DefaultResolver",
+    "Deflate",
     "DigestAuthMiddleware",
     "DownloadDigestError",
     "DownloadError",
@@ -234,6 +250,15 @@ __all__ = [
     "UploadAbortedError",
     "UploadCompletion",
     "UploadTracker",
+    "WSCloseCode",
+    "WSConnectContext",
+    "WSFragment",
+    "WSMessage",
+    "WSMessageTextBytes",
+    "WSMessageTypeError",
+    "WSMsgType",
+    "WSServerHandshakeError",
+    "WebSocketError",
     "WriteTimeoutError",
     "__version__",
     "download",

@@ -7,36 +7,31 @@ each.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from multidict import CIMultiDict
-from yarl import URL
 
-from httpcore_proto import HeadersLike, Limits
+from httpcore_proto import HeadersLike
+from httpcore_proto.aio import StreamReader
 
-from ._abstract_cookie_jar import LooseCookies
+from ._call_options import CallOptions
 from ._client_request import ClientRequest
 from ._cookie_field import merge_cookies
 from ._errors import (
     ClientOSError,
     ClientPayloadError,
-    NonHttpUrlClientError,
     ServerDisconnectedError,
     TooManyRedirects,
 )
-from ._middlewares import ClientMiddlewareType, build_chain
+from ._exchange import Exchange
+from ._middlewares import build_chain
 from ._netrc import netrc_authorization
 from ._proxy import absolute_target, forwarded_headers, forwards, proxy_for
 from ._redirects import REDIRECT_STATUSES, Hop, next_hop, without_fields
-from ._request import OutgoingRequest, Progress
-from ._request_body import BodyLike, encode_body
-from ._request_options import RaiseForStatus
+from ._request import OutgoingRequest
 from ._response import ClientResponse
-from ._timeouts import NO_TIMEOUT, ClientTimeout
-from ._tls import TLSSetting, check_ssl
 from ._trace_params import (
     TraceConnectionReuseconnParams,
     TraceRequestEndParams,
@@ -45,184 +40,49 @@ from ._trace_params import (
     TraceRequestStartParams,
 )
 from ._tracing import Traces
-from ._upload_tracker import UploadTracker
-from ._url import ConnectionKey, Destination, Query, destination, destination_below, with_params
+from ._url import ConnectionKey, Destination
 
 if TYPE_CHECKING:
-    from ._session import ClientSession
+    pass
 
 # RFC 9110 section 9.2.2, and RFC 10008 section 2 for QUERY: safe to send again.
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})
-_NOTHING: Final[frozenset[str]] = frozenset()
-_DEFAULT_LIMITS: Final = Limits()
-# Stands for an option that was not given, where None means something.
-_UNSET: Final[Any] = object()
 
 
-class Call:
-    """What one call of a session asks for, and how far it has come.
+class Call(CallOptions):
+    """One call of a session, from its options to the response. Made for one `run`."""
 
-    Made for one `run`. The options are those of `ClientSession.request`.
+    __slots__ = ()
 
-    Raises:
-        ValueError: The options contradict each other, or the URL cannot be used.
-        RuntimeError: The session is closed.
-    """
-
-    __slots__ = (
-        "_auto_decompress",
-        "_body",
-        "_chain",
-        "_check",
-        "_connector",
-        "_content_type",
-        "_cookies",
-        "_dropped",
-        "_framing",
-        "_headers",
-        "_key_options",
-        "_max_redirects",
-        "_method",
-        "_payload",
-        "_progress",
-        "_proxy",
-        "_proxy_headers",
-        "_read_bufsize",
-        "_read_until_eof",
-        "_request",
-        "_session",
-        "_timeout",
-        "_to",
-        "_total_at",
-        "_trace_request_ctx",
-        "_traces",
-        "_tracker",
-    )
-
-    _request: OutgoingRequest
-
-    def __init__(
-        self,
-        session: ClientSession,
-        method: str,
-        url: str | URL,
-        *,
-        params: Query = None,
-        data: BodyLike = None,
-        json: Any = None,
-        cookies: LooseCookies | None = None,
-        headers: HeadersLike | None = None,
-        skip_auto_headers: Iterable[str] | None = None,
-        allow_redirects: bool = True,
-        max_redirects: int = 10,
-        compress: str | bool | None = None,
-        chunked: bool | None = None,
-        expect100: bool = False,
-        raise_for_status: RaiseForStatus | None = None,
-        read_until_eof: bool = True,
-        proxy: str | URL | None = None,
-        proxy_headers: HeadersLike | None = None,
-        timeout: ClientTimeout | float | None = _UNSET,
-        ssl: TLSSetting = True,
-        server_hostname: str | None = None,
-        trace_request_ctx: object = None,
-        read_bufsize: int | None = None,
-        auto_decompress: bool | None = None,
-        max_line_size: int | None = None,
-        max_field_size: int | None = None,
-        max_headers: int | None = None,
-        middlewares: Sequence[ClientMiddlewareType] | None = None,
-        upload_tracker: UploadTracker | None = None,
-        progress: Progress | None = None,
-    ) -> None:
-        connector = session._connector
-        if connector is None or connector.closed:
-            raise RuntimeError("Session is closed")
-        if method == "CONNECT":
-            raise ValueError("CONNECT makes a tunnel, and is not a request to send")
-        base_url = session._base_url
-        to = destination(url) if base_url is None else destination_below(base_url, url)
-        if to.url.scheme not in connector.allowed_protocol_schema_set:
-            raise NonHttpUrlClientError(url)
-        self._to = with_params(to, params) if params else to
-        self._session = session
-        self._connector = connector
-        self._method = method
-        self._body, self._payload, self._content_type = encode_body(
-            data, json, session._json_serialize, session._json_serialize_bytes
-        )
-        self._cookies = cookies
-        self._headers = headers
-        # What the framing of a body, and generated fields, depend on.
-        self._framing: dict[str, Any] = {}
-        if (
-            compress is not None
-            or chunked is not None
-            or expect100
-            or skip_auto_headers is not None
-        ):
-            self._framing = {
-                "compress": compress,
-                "chunked": chunked,
-                "expect100": expect100,
-                "skip": skip_auto_headers,
-            }
-        limits = session._limits
-        if max_line_size is not None or max_field_size is not None or max_headers is not None:
-            limits = with_bounds(limits, max_line_size, max_field_size, max_headers)
-        self._key_options: dict[str, Any] = {}
-        if ssl is not True or server_hostname is not None or limits is not None:
-            check_ssl(ssl)
-            self._key_options = {
-                "ssl": ssl,
-                "server_hostname": server_hostname,
-                "limits": limits,
-            }
-        self._proxy = session._proxy if proxy is None else proxy
-        self._proxy_headers = proxy_headers
-        if timeout is _UNSET:
-            timeout = session._timeout
-        elif not isinstance(timeout, ClientTimeout):
-            timeout = NO_TIMEOUT if timeout is None else ClientTimeout(total=timeout)
-        self._timeout: ClientTimeout = timeout
-        self._total_at = connector.now() + timeout.total if timeout.total else None
-        # 0 for any number, -1 if they are not followed.
-        self._max_redirects = max_redirects if allow_redirects else -1
-        self._check = session._raise_for_status if raise_for_status is None else raise_for_status
-        self._read_until_eof = read_until_eof
-        self._read_bufsize = session._read_bufsize if read_bufsize is None else read_bufsize
-        self._auto_decompress = (
-            session._auto_decompress if auto_decompress is None else auto_decompress
-        )
-        self._chain = session._middlewares if middlewares is None else middlewares
-        self._traces: Traces | None = None
-        self._trace_request_ctx = trace_request_ctx
-        self._tracker = upload_tracker
-        self._progress = progress
-        self._dropped = _NOTHING
-
-    async def run(self) -> ClientResponse:
+    def run(self) -> Coroutine[Any, Any, ClientResponse]:
         """Send what the call asks for, and follow where it leads.
+
+        Returns:
+            What to await; a coroutine less than if this were one.
 
         Raises:
             ClientError: See `ClientSession.request`.
             TimeoutError: `total` passed.
         """
+        plain = (
+            not self._session._trace_configs and not self._chain and isinstance(self._check, bool)
+        )
+        running = self._checked() if plain else self._watched()
+        return running if self._payload is None and plain else self._closing(running)
+
+    async def _closing(self, running: Coroutine[Any, Any, ClientResponse]) -> ClientResponse:
+        """Close the body in the end, whichever it is by then."""
         try:
-            if (
-                not self._session._trace_configs
-                and not self._chain
-                and isinstance(self._check, bool)
-            ):
-                return await self._checked()
-            return await self._watched()
+            return await running
         finally:
             if self._payload is not None:
                 with anyio.CancelScope(shield=True):
                     await self._payload.close()
 
     async def _checked(self) -> ClientResponse:
-        response = await self._follow()
+        response = await self._hop()
+        if response.status in REDIRECT_STATUSES and self._max_redirects >= 0:
+            response = await self._follow(response)
         check = self._check
         if check is True:
             response.raise_for_status()
@@ -292,12 +152,9 @@ class Call:
             name.lower() for name in self._session.headers if name not in headers
         )
 
-    async def _follow(self) -> ClientResponse:
+    async def _follow(self, response: ClientResponse) -> ClientResponse:
         """Send requests until a response is none that leads elsewhere."""
-        response = await self._hop()
         limit = self._max_redirects
-        if response.status not in REDIRECT_STATUSES or limit < 0:
-            return response
         history: list[ClientResponse] = []
         while response.status in REDIRECT_STATUSES:
             try:
@@ -353,9 +210,9 @@ class Call:
                 f"{type(payload).__name__} cannot have it again"
             )
 
-    async def _hop(self) -> ClientResponse:
+    def _hop(self) -> Awaitable[ClientResponse]:
         """Send one request to where the call has come."""
-        session, to, headers = self._session, self._to, self._headers
+        session, to = self._session, self._to
         jar = session._cookie_jar
         cookie = jar.cookie_header(to.url) if len(jar) else None
         if self._cookies:
@@ -363,25 +220,44 @@ class Call:
         key = to.key
         if self._key_options:
             key = key._replace(**self._key_options)
-        dropped = self._dropped
+        if self._proxy is not None or session._trust_env:
+            return self._hop_through(to, key, cookie)
+        return self._dispatch(to, key, self._headers, cookie, self._dropped)
+
+    async def _hop_through(
+        self, to: Destination, key: ConnectionKey, cookie: str | None
+    ) -> ClientResponse:
+        """Look for a proxy and a login first."""
+        session, headers, dropped = self._session, self._headers, self._dropped
         if session._trust_env and not self._has_authorization():
             login = await netrc_authorization(key.host)
             if login is not None:
                 headers = [*CIMultiDict(headers or ()).items(), ("Authorization", login)]
                 dropped -= {"authorization"}
-        if self._proxy is not None or session._trust_env:
-            proxy = await proxy_for(
-                to.url,
-                proxy=self._proxy,
-                proxy_headers=self._proxy_headers,
-                trust_env=session._trust_env,
-            )
-            if proxy is not None:
-                key = key._replace(proxy=proxy)
-                if forwards(key):
-                    to = Destination(to.url, absolute_target(to), to.url)
-                    headers = forwarded_headers(headers, proxy)
-                    dropped -= {"proxy-authorization"}
+        proxy = await proxy_for(
+            to.url,
+            proxy=self._proxy,
+            proxy_headers=self._proxy_headers,
+            trust_env=session._trust_env,
+        )
+        if proxy is not None:
+            key = key._replace(proxy=proxy)
+            if forwards(key):
+                to = Destination(to.url, absolute_target(to), to.url)
+                headers = forwarded_headers(headers, proxy)
+                dropped -= {"proxy-authorization"}
+        return await self._dispatch(to, key, headers, cookie, dropped)
+
+    def _dispatch(
+        self,
+        to: Destination,
+        key: ConnectionKey,
+        headers: HeadersLike | None,
+        cookie: str | None,
+        dropped: frozenset[str],
+    ) -> Awaitable[ClientResponse]:
+        """Compose a request and send it."""
+        session = self._session
         request = session._defaults.request(
             self._method,
             to,
@@ -399,8 +275,8 @@ class Call:
         if self._traces is not None or self._tracker is not None or self._progress is not None:
             request.watch(traces=self._traces, tracker=self._tracker, progress=self._progress)
         if self._chain or session._request_class is not ClientRequest:
-            return await self._send_through(request, key)
-        return await self._send(request, key)
+            return self._send_through(request, key)
+        return self._send(request, key)
 
     def _has_authorization(self) -> bool:
         given = self._headers
@@ -474,7 +350,10 @@ class Call:
                 raise
             connection = await connector.acquire(key, timeout, total_at, traces)
             head = await connection.request(request, timeout, total_at, self._read_bufsize)
-        if self._read_until_eof or head.content_length is not None or head.chunked:
+        held: StreamReader | None = None
+        if self._upgrades and head.status == 101:
+            held, body = connection.hold(), None
+        elif self._read_until_eof or head.content_length is not None or head.chunked:
             body = connection.receive_body(head)
         else:
             connection.abandon()
@@ -488,25 +367,10 @@ class Call:
             auto_decompress=self._auto_decompress,
             traces=traces,
         )
+        if held is not None:
+            response._exchange = Exchange(connection, held)
         if head.has_set_cookie:
             session._cookie_jar.update_cookies_from_headers(
                 head.headers.getall("Set-Cookie"), request.destination.url
             )
         return response
-
-
-def with_bounds(
-    limits: Limits | None,
-    max_line_size: int | None,
-    max_field_size: int | None,
-    max_headers: int | None,
-) -> Limits | None:
-    """Return limits with some bounds replaced; None if they are the default ones."""
-    given = {
-        "max_line_size": max_line_size,
-        "max_field_size": max_field_size,
-        "max_headers": max_headers,
-    }
-    bounds = {name: bound for name, bound in given.items() if bound is not None}
-    replaced = dataclasses.replace(limits or _DEFAULT_LIMITS, **bounds)
-    return None if replaced == _DEFAULT_LIMITS else replaced

@@ -176,12 +176,16 @@ class DigestAuthMiddleware:
             else:
                 body = await _body(request)
         nonce.count += 1
+        # As it is sent: `url` does not know an empty query.
+        target = request.compile().destination.target
+        if not target.startswith("/"):
+            # What a proxy gets in absolute form reaches the origin without its authority.
+            target = f"/{target.split('/', 3)[3]}"
         try:
             value = digest_authorization(
                 challenge,
                 method=request.method,
-                # As it is sent: `url` does not know an empty query.
-                uri=request.compile().destination.target,
+                uri=target,
                 username=self._login,
                 password=self._password,
                 nc=nonce.count,

@@ -205,7 +205,7 @@ class Lookups:
                     if not self._entered:
                         await runtime.__aenter__()
                         self._entered = True
-        lookup.task = runtime.spawn(self._run, key, lookup, runtime, cache)
+        lookup.task = runtime.spawn(self._run(key, lookup, runtime, cache))
 
     async def _run(self, key: HostPort, lookup: _Lookup, runtime: Runtime, cache: DNSCache) -> None:
         lookup.begun = True

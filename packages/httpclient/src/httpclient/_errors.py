@@ -26,6 +26,7 @@
         ClientHttpProxyError                   the proxy makes no tunnel
         ContentTypeError
         TooManyRedirects
+        WSServerHandshakeError                 no WebSocket
       InvalidURL                               (ValueError)
         InvalidUrlClientError
           InvalidUrlRedirectClientError        (RedirectClientError)
@@ -36,8 +37,7 @@
       RedirectClientError                      a redirect that is not followed
         InsecureRedirectError                  from https to http
 
-The `total` time-out raises a plain `TimeoutError`. What concerns
-WebSockets joins the tree with the feature.
+The `total` time-out raises a plain `TimeoutError`.
 """
 
 from __future__ import annotations
@@ -337,6 +337,13 @@ class ContentTypeError(ClientResponseError):
 
 class TooManyRedirects(ClientResponseError):
     """More redirects than `max_redirects`; `history` has their responses."""
+
+
+class WSServerHandshakeError(ClientResponseError):
+    """The answer to a WebSocket's handshake is none that makes one (RFC 6455 section 4.1).
+
+    `__cause__` is a `wsproto_async.WSHandshakeError`, whose `rule` tells which part is wrong.
+    """
 
 
 class InvalidURL(ClientError, ValueError):

@@ -6,9 +6,10 @@ import sys
 import warnings
 from typing import Any
 
-from httpcore_proto.aio import StreamReader
+from httpcore_proto.aio import Receiver, StreamReader
 
 from ._connection import ClientHTTPConnection
+from ._errors import ServerDisconnectedError
 
 
 class Exchange:
@@ -32,6 +33,23 @@ class Exchange:
     def info(self, name: str, default: Any = None) -> Any:
         """Facts about the link, by asyncio's names."""
         return self._connection.link.info(name, default)
+
+    def switch(self, receiver: Receiver) -> tuple[bytes, bool]:
+        """Give the link to who speaks another protocol, behind a 101 that asked for it.
+
+        Returns:
+            What came behind the 101, and whether the server closed behind that.
+
+        Raises:
+            ClientConnectionError: The connection is lost, or was let go of.
+        """
+        if not self.active:
+            raise ServerDisconnectedError("the connection was lost behind the 101")
+        return self._connection.switch(receiver)
+
+    def switch_ended(self) -> None:
+        """The link that was given away is done for; again does nothing."""
+        self._connection.switch_ended()
 
     def close(self) -> None:
         """End it; the connection is not used again."""

@@ -6,6 +6,7 @@ import errno
 import io
 import os
 import stat
+import threading
 from typing import BinaryIO, Final, Protocol, Unpack, runtime_checkable
 
 from anyio import CancelScope, to_thread
@@ -66,14 +67,45 @@ class PathFilePayload(PathPayload):
         """Write the file; see `PathPayload`."""
         size = self.size
         if size and isinstance(writer, FileWriter):
-            file = await to_thread.run_sync(_open_regular, self._path)
+            opening = _Opening(self._path)
             try:
+                file = await to_thread.run_sync(opening.open)
                 if await _send_file(writer, file, 0, size):
                     return
             finally:
                 with CancelScope(shield=True):
-                    await to_thread.run_sync(file.close)
+                    await to_thread.run_sync(opening.close)
         await super().write(writer)
+
+
+class _Opening:
+    """A file that is opened in a thread, and closed even if nobody waits for the thread.
+
+    A task of asyncio that is cancelled does not wait; the file would be lost in between.
+    """
+
+    __slots__ = ("_closed", "_file", "_lock", "_path")
+
+    def __init__(self, path: os.PathLike[str]) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def open(self) -> BinaryIO:
+        """Open it, once."""
+        with self._lock:
+            if self._closed:
+                raise ValueError("closed before it was opened")
+            self._file = _open_regular(self._path)
+            return self._file
+
+    def close(self) -> None:
+        """Close it, open or not."""
+        with self._lock:
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
 
 
 async def _send_file(writer: FileWriter, file: BinaryIO, offset: int, size: int) -> bool:

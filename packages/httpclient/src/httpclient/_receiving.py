@@ -22,7 +22,7 @@ from httpcore_proto import (
     Response,
     State,
 )
-from httpcore_proto.aio import Link, StreamReader
+from httpcore_proto.aio import Link, Receiver, StreamReader
 
 from ._body_stream import BodyStream
 from ._errors import (
@@ -146,6 +146,39 @@ class Receiving:
         if self._lost and self._stream is not None:
             self._cut(stream)
         return stream
+
+    def hold(self) -> StreamReader:
+        """Keep the connection for `switch`, right after `request` returned a 101.
+
+        Returns:
+            A stream without a body, which stands for the exchange.
+        """
+        self._link.pause_reading()
+        stream = self._stream = BodyStream(self, self._read_bufsize, None)
+        if self._lost:
+            self._cut(stream)
+        return stream
+
+    def switch(self, receiver: Receiver) -> tuple[bytes, bool]:
+        """Give the link to who speaks the other protocol; its place in the pool stays taken.
+
+        Whoever gets it calls `switch_ended` when the link is done for.
+
+        Returns:
+            What came behind the 101, and whether the server closed behind that.
+        """
+        self._stream = None
+        link = self._link
+        link.deadline = None
+        link.hand_over(receiver)
+        link.resume_reading()
+        return self._machine.trailing_data
+
+    def switch_ended(self) -> None:
+        """The link that was given away is done for; again does nothing."""
+        if self._busy:
+            self._busy = False
+            self._keeper.drop(self)
 
     def is_receiving(self, stream: StreamReader) -> bool:
         """Whether the body in `stream` is still under way here."""

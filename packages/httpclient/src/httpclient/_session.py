@@ -17,8 +17,10 @@ from httpcore_proto import CodingLimits, HeadersLike, HttpVersion, HttpVersion11
 
 from ._abstract_cookie_jar import AbstractCookieJar, LooseCookies
 from ._base_connector import BaseConnector
-from ._call import Call, with_bounds
+from ._call import Call
+from ._call_options import with_bounds
 from ._client_request import ClientRequest
+from ._client_web_socket import ClientWebSocketResponse
 from ._connector import TCPConnector
 from ._cookie_jar import CookieJar
 from ._download import DownloadProgress, DownloadResult, download, full_jitter
@@ -31,6 +33,7 @@ from ._response import ClientResponse
 from ._timeouts import DEFAULT_TIMEOUT, ClientTimeout
 from ._tracing import TraceConfig
 from ._url import check_base_url
+from ._ws_connect import SocketTasks, WSConnectContext, WSOptions, ws_connect
 
 # Low-water mark of a body stream in bytes; aiohttp's.
 _READ_BUFSIZE: Final = 2**18
@@ -56,6 +59,7 @@ class ClientSession:
         json_serialize_bytes: Makes bytes of it, and goes before `json_serialize`.
         request_class: A subclass of `ClientRequest`, made for each request.
         response_class: A subclass of `ClientResponse`.
+        ws_response_class: A subclass of `ClientWebSocketResponse`.
         version: What requests are sent as: HTTP/1.1, or 1.0.
         cookie_jar: Keeps the cookies; a `CookieJar` of its own unless given.
         connector_owner: Whether closing the session closes the connector.
@@ -107,6 +111,7 @@ class ClientSession:
         json_serialize_bytes: Callable[[Any], bytes] | None = None,
         request_class: type[ClientRequest] = ClientRequest,
         response_class: type[ClientResponse] = ClientResponse,
+        ws_response_class: type[ClientWebSocketResponse] = ClientWebSocketResponse,
         version: HttpVersion = HttpVersion11,
         cookie_jar: AbstractCookieJar | None = None,
         connector_owner: bool = True,
@@ -137,6 +142,8 @@ class ClientSession:
         self._json_serialize_bytes = json_serialize_bytes
         self._request_class = request_class
         self._response_class = response_class
+        self._ws_response_class = ws_response_class
+        self._ws_tasks = SocketTasks()
         self._version = version
         self._cookie_jar = CookieJar() if cookie_jar is None else cookie_jar
         if cookies is not None:
@@ -327,6 +334,49 @@ class ClientSession:
         """Send a QUERY request, a GET with a body (RFC 10008); see `request`."""
         return RequestContext(self._request("QUERY", url, options))
 
+    def ws_connect(self, url: str | URL, **options: Unpack[WSOptions]) -> WSConnectContext:
+        """Open a WebSocket: shake hands with the server (RFC 6455 section 4.1).
+
+        The handshake is a request as others are: cookies, middlewares, traces, redirects
+        and the time-outs of the session apply to it, `total` to nothing behind it.
+        Cancelling it leaves nothing behind.
+
+        Args:
+            url: Absolute, or relative to the session's `base_url`; ws and wss are the same
+                as http and https.
+            **options: All optional:
+
+                method: GET, unless the server wants another one.
+                protocols: Sub-protocols to offer, the preferred one first.
+                timeout: A `ClientWSTimeout`; by default 10 s for the server's close frame.
+                autoclose: Whether the server's close frame is answered when it is
+                received. True.
+                autoping: Whether pings are answered, and pings and pongs kept from
+                `receive`. True.
+                heartbeat: Seconds of silence behind which the server is pinged; it is
+                given up if it says nothing for half as long again. None for never.
+                origin: Value for Origin.
+                params, headers, proxy, proxy_headers, ssl, server_hostname: As for
+                `request`. Upgrade, Connection and Sec-WebSocket-Version among `headers`
+                replace ours.
+                compress: Window bits for compression, 9 to 15, or a `Deflate` with more to
+                say; 0, the default, for none.
+                max_msg_size: Most octets of a message, decompressed; 0 for no limit. 4 MiB,
+                as in aiohttp. Above it the WebSocket is closed with 1009.
+                decode_text: Whether text comes as `str`; else as `bytes`. True.
+
+        Returns:
+            An awaitable and async context manager that gives a `ClientWebSocketResponse`;
+            leaving the context closes it.
+
+        Raises:
+            WSServerHandshakeError: The answer is none that makes a WebSocket.
+            ValueError: `protocols` or `compress` cannot be offered.
+            TypeError: `timeout` is no `ClientWSTimeout`.
+            ClientError, RuntimeError, TimeoutError: As for `request`.
+        """
+        return WSConnectContext(ws_connect(self, url, **options))
+
     async def download(
         self,
         url: str | URL,
@@ -379,6 +429,7 @@ class ClientSession:
         connector, self._connector = self._connector, None
         if connector is not None and self._connector_owner:
             await connector.close()
+        await self._ws_tasks.close()
 
     def detach(self) -> None:
         """Let go of the connector without closing it; the session is closed then."""

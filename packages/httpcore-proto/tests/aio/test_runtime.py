@@ -210,7 +210,7 @@ async def test_spawn_runs_a_task_with_its_arguments(make_runtime: MakeRuntime) -
             given.append((word, number))
             done.set()
 
-        kept = runtime.spawn(task, "a", 1)
+        kept = runtime.spawn(task("a", 1))
         assert given == []
         with anyio.fail_after(PATIENCE):
             await done.wait()
@@ -233,7 +233,7 @@ async def test_a_task_that_is_cancelled_sees_it(make_runtime: MakeRuntime) -> No
                 ended.set()
                 raise
 
-        kept = runtime.spawn(task)
+        kept = runtime.spawn(task())
         with anyio.fail_after(PATIENCE):
             await started.wait()
             assert seen == []
@@ -255,7 +255,7 @@ async def test_a_task_has_a_copy_of_the_context(make_runtime: MakeRuntime) -> No
             done.set()
 
         variable.set("the caller's")
-        kept = runtime.spawn(task)
+        kept = runtime.spawn(task())
         with anyio.fail_after(PATIENCE):
             await done.wait()
         assert seen == ["the caller's"]
@@ -270,11 +270,11 @@ async def test_anyio_runtime_that_is_not_entered_has_no_tasks() -> None:
         raise AssertionError("this must not run")
 
     with pytest.raises(RuntimeError, match="async with"):
-        runtime.spawn(task)
+        runtime.spawn(task())
     async with runtime:
         pass
     with pytest.raises(RuntimeError, match="async with"):
-        runtime.spawn(task)
+        runtime.spawn(task())
     with bound() as sock, pytest.raises(RuntimeError, match="async with"):
         await runtime.listen(Echo, sock)
 
@@ -292,8 +292,8 @@ async def test_a_task_that_raises_is_logged_and_ends_alone(
             await anyio.wait_all_tasks_blocked()
             done.set()
 
-        runtime.spawn(goes_on)
-        runtime.spawn(breaks)
+        runtime.spawn(goes_on())
+        runtime.spawn(breaks())
         with anyio.fail_after(PATIENCE):
             await done.wait()
         later = runtime.waiter()
@@ -301,7 +301,7 @@ async def test_a_task_that_raises_is_logged_and_ends_alone(
         async def starts() -> None:
             later.set()
 
-        runtime.spawn(starts)
+        runtime.spawn(starts())
         with anyio.fail_after(PATIENCE):
             await later.wait()
     (record,) = caplog.records
@@ -324,7 +324,7 @@ async def test_leaving_anyio_runtime_ends_its_tasks() -> None:
     async def block() -> None:
         async with AnyioRuntime() as runtime:
             started = anyio.Event()
-            runtime.spawn(task, started)
+            runtime.spawn(task(started))
             await started.wait()
             raise KeyError  # goes its own way, in no group
 
@@ -349,7 +349,7 @@ async def test_anyio_runtime_is_left_inside_of_another_scope() -> None:
     with anyio.fail_after(PATIENCE):
         async with anyio.create_task_group():
             await runtime.__aenter__()
-        runtime.spawn(task)
+        runtime.spawn(task())
         await started.wait()
         with anyio.CancelScope() as scope:
             await runtime.__aexit__(None, None, None)
@@ -365,7 +365,7 @@ async def test_anyio_runtime_is_left_by_another_task() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(runtime.__aexit__, None, None, None)
     with pytest.raises(RuntimeError):
-        runtime.spawn(anyio.sleep_forever)
+        runtime.spawn(anyio.sleep_forever())
 
 
 # Sockets

@@ -5,6 +5,18 @@ The names are those of `aiohttp.web`: `import httpserver as web`.
 
 from __future__ import annotations
 
+from wsproto_async import (
+    Deflate,
+    WebSocketError,
+    WSCloseCode,
+    WSFragment,
+    WSMessage,
+    WSMessageTextBytes,
+    WSMessageTypeError,
+    WSMsgType,
+    is_origin_allowed,
+)
+
 from ._abc import (
     AbstractMatchInfo,
     AbstractResource,
@@ -125,6 +137,7 @@ from ._tls_info import TLSCipher, TLSInfo
 from ._types import Handler, Middleware
 from ._version import __version__
 from ._views import View
+from ._websocket_response import WebSocketReady, WebSocketResponse
 
 __all__ = [
     "AbstractAccessLogger",
@@ -146,6 +159,7 @@ __all__ = [
     "CleanupContextFunction",
     "CleanupError",
     "ContentCoding",
+    "Deflate",
     "Domain",
     "DynamicResource",
     "ExpectHandler",
@@ -247,10 +261,20 @@ __all__ = [
     "UrlDispatcher",
     "UrlMappingMatchInfo",
     "View",
+    "WSCloseCode",
+    "WSFragment",
+    "WSMessage",
+    "WSMessageTextBytes",
+    "WSMessageTypeError",
+    "WSMsgType",
+    "WebSocketError",
+    "WebSocketReady",
+    "WebSocketResponse",
     "__version__",
     "delete",
     "get",
     "head",
+    "is_origin_allowed",
     "json_bytes_response",
     "json_response",
     "middleware",

@@ -18,12 +18,13 @@ from httpcore_proto import (
     ServerConnection,
     State,
 )
-from httpcore_proto.aio import Link, LinkLostError, StreamReader, Task, Waiter
+from httpcore_proto.aio import Link, LinkLostError, Runtime, StreamReader, Task, Waiter
 
 from ._access_log import AbstractAccessLogger
 from ._error_pages import internal_error
 from ._errors import RequestPayloadError
 from ._exceptions import HTTPException
+from ._exchange import OtherProtocol
 from ._file_threads import in_thread
 from ._request import BaseRequest
 from ._response import Response, StreamResponse
@@ -41,6 +42,8 @@ _PIECES_LIMIT: Final = 65536
 # once, bytes still on their way to us would make the kernel throw the answer away.
 LINGER_AFTER_CLOSE: Final = 2.0
 
+# Close code of RFC 6455 section 7.4.1, for a handler that failed.
+_INTERNAL_ERROR: Final = 1011
 NEVER: Final = float("inf")
 _END_OF_MESSAGE: Final = EndOfMessage()
 
@@ -60,6 +63,7 @@ class Answering:
         "_lingering",
         "_lost",
         "_machine",
+        "_other",
         "_pieces",
         "_pieces_size",
         "_request",
@@ -86,6 +90,7 @@ class Answering:
     _last: bool
     _lingering: bool
     _lost: bool
+    _other: OtherProtocol | None
     _gone: list[Waiter] | None
     _pieces: list[bytes]
     _pieces_size: int
@@ -120,12 +125,14 @@ class Answering:
                 failure = exc
                 response = self._error_response(request, exc)
                 if self._machine.our_state is not State.SEND_HEAD:
+                    if self._other is not None:
+                        await self._close_other(self._other, _INTERNAL_ERROR)
                     raise LinkLostError("the response was cut") from exc
             if type(response) is Response and response.is_plain and server.on_prepare is None:
                 self._send_whole(response)
             else:
                 await self._send(request, response)
-            if self.link.needs_drain:
+            if self.link.needs_drain and self._other is None:
                 await self.link.drain()
             response.body_length = self._sent
             if access_logger is not None:
@@ -137,7 +144,7 @@ class Answering:
             self.link.abort()
         except Exception as exc:
             server.logger.exception("error while sending the response to %r", request)
-            self._give_up(request, exc)
+            await self._give_up(request, exc)
         except BaseException:
             if request.extras is not None:
                 await request.release_files()
@@ -198,13 +205,22 @@ class Answering:
         response.force_close()
         return response
 
-    def _give_up(self, request: BaseRequest, exc: Exception) -> None:
+    async def _give_up(self, request: BaseRequest, exc: Exception) -> None:
         """Answer 500 in place of a response that was not begun; cut one that was."""
         if self._machine.our_state is State.SEND_HEAD:
             self._send_whole(internal_error(request, exc, debug=self._server.debug))
         else:
             self._write_pieces()
+            if self._other is not None:
+                await self._close_other(self._other, _INTERNAL_ERROR)
             self.link.abort()
+
+    async def _close_other(self, other: OtherProtocol, code: int) -> None:
+        """End what is spoken in place of HTTP; the handler has failed, or the server ends."""
+        try:
+            await other.close(code=code)
+        except Exception:
+            self._server.logger.exception("error while closing %r", other)
 
     async def _send(self, request: BaseRequest, response: StreamResponse) -> None:
         """Send a response, or what of it the handler left."""
@@ -300,6 +316,11 @@ class Answering:
     def shutting_down(self) -> bool:
         """Whether the server ends."""
         return self._server.closing
+
+    @property
+    def runtime(self) -> Runtime:
+        """What the link belongs to."""
+        return self._server.runtime
 
     async def wait_shutdown(self) -> None:
         """Wait until the server ends."""

@@ -369,8 +369,11 @@ class Application(ApplicationState):
         find = self._find
         if find is None:
             return self._handle_resolved(request)
-        route, values = find(request.method, request.route_path)
-        request.routed(self, route, values)
+        route, values = find(request._event.method, request.route_path)
+        # What `Request.routed` does, without the call.
+        request._app = self
+        request._route = route
+        request._values = values
         # Without a route the client is not told to send a body first.
         if request.has_expect and route.resource is not None:
             return self._handle_expecting(request, route)

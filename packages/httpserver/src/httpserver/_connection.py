@@ -10,13 +10,16 @@ server's one clock looks at (see `_server.py`).
 An exchange ends in one place, `_end_exchange`: with the next request, an idle
 connection, or the end. A body that the handler left unread is dropped first, within
 bounds, since it would be taken for the next request.
+
+After a 101 the link belongs to another receiver (`switch`). The handler's task is still
+one of this connection, which the server goes on to know, until both are done.
 """
 
 from __future__ import annotations
 
 import contextvars
 import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -43,12 +46,18 @@ from httpcore_proto.aio import (
 
 from ._answering import LINGER_AFTER_CLOSE, NEVER, Answering
 from ._errors import PayloadAccessError, RequestPayloadError
+from ._exchange import OtherProtocol
 from ._request import BaseRequest
 from ._response import Response
 from ._server import Server
 
+if TYPE_CHECKING:
+    from ._websocket_response import WebSocketResponse
+
 # Bytes of later requests that may wait in the machine before reading stops.
 _BACKLOG_LIMIT: Final = 65536
+# Close code 1001 of RFC 6455 section 7.4.1: "a server going down".
+_GOING_AWAY: Final = 1001
 # To a client that is one too many.
 _TOO_MANY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\n"
@@ -82,6 +91,8 @@ class HTTPConnection(Answering):
         self._left = server.max_requests or -1
         self._last = False
         self._gone: list[Waiter] | None = None
+        # What has the link since a 101.
+        self._other: OtherProtocol | None = None
         # The response is sent, and the rest of the request's body is thrown away.
         self._dropping = False
         # Nothing more is answered; whatever comes is thrown away.
@@ -209,6 +220,11 @@ class HTTPConnection(Answering):
             self.deadline = self._server.clock + LINGER_AFTER_CLOSE
             self.link.close()
 
+    def go_away(self) -> None:
+        """Tell a client that speaks another protocol that the server ends."""
+        if self._other is not None and not self._lost:
+            self._server.spawn(self._close_other(self._other, _GOING_AWAY))
+
     def abort(self) -> None:
         """End now."""
         self.link.abort()
@@ -261,7 +277,7 @@ class HTTPConnection(Answering):
         self._last = server.closing or not self._left
         request = self._request = server.request_factory(event, content, self)
         self._started = self._cancelled = False
-        self._task = server.spawn(self._serve, request)
+        self._task = server.spawn(self._serve(request))
 
     def _decoded(self, event: httpcore_proto.Request, coded: StreamReader) -> StreamReader:
         """Return the body with its content codings undone, when it is read."""
@@ -351,7 +367,11 @@ class HTTPConnection(Answering):
         self._dropping = False
         self._request = None
         if not machine.reusable or server.closing:
-            if machine.buffered or self._error is not None:
+            if self._other is not None:
+                # What is buffered was handed on; a client that does not close is cut off.
+                self.deadline = server.clock + LINGER_AFTER_CLOSE
+                self.link.close()
+            elif machine.buffered or self._error is not None:
                 self._linger()
             else:
                 self.link.close()
@@ -364,6 +384,35 @@ class HTTPConnection(Answering):
             self._context.run(self._begin_exchange)
         else:
             self.deadline = server.clock + server.keepalive_timeout
+
+    # Other protocols.
+
+    async def switch(self, response: WebSocketResponse, to: OtherProtocol) -> None:
+        """Send a head with status 101 and give the link away."""
+        await self._run_hook(response)
+        if self.link.closing:
+            raise LinkLostError("the client is gone")
+        server, machine, link = self._server, self._machine, self.link
+        head = machine.send(response.switching_head(server.presets))
+        self._sent = len(head)
+        link.write(head)
+        data, eof = machine.trailing_data
+        self._other = to
+        # Neither clients nor handlers have to be quick now.
+        self._handler_at = self.deadline = NEVER
+        link.hand_over(to)
+        if self._paused:
+            self._paused = False
+            link.resume_reading()
+        to.start(data, eof)
+        if server.closing:
+            self.go_away()
+
+    def switch_ended(self, *, cancels: bool) -> None:
+        """Called when the link that was given away is done for, once."""
+        if not cancels:
+            self._cancelled = True
+        self.link_lost(None)
 
     def _linger(self) -> None:
         """Close our side, and give the client time to close the other."""

@@ -7,10 +7,26 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from multidict import CIMultiDictProxy
 
 from httpcore_proto import HeadersLike, HttpVersion, Limits
-from httpcore_proto.aio import Link
+from httpcore_proto.aio import Link, Receiver, Runtime, StreamReader
 
 if TYPE_CHECKING:
     from ._response import StreamResponse
+    from ._websocket_response import WebSocketResponse
+
+
+class OtherProtocol(Receiver, Protocol):
+    """What speaks on a link that HTTP has given away."""
+
+    def start(self, data: bytes, eof: bool) -> None:
+        """Begin.
+
+        Args:
+            data: What the client sent behind its request.
+            eof: Whether it sends nothing more.
+        """
+
+    async def close(self, *, code: int) -> object:
+        """End as the protocol wants it, and wait for that, within its bounds."""
 
 
 class Exchange(Protocol):
@@ -74,6 +90,27 @@ class Exchange(Protocol):
     async def finish_response(self, trailers: HeadersLike = ()) -> None:
         """Write the end, with trailer fields if the body is in chunks."""
 
+    @property
+    def runtime(self) -> Runtime:
+        """What the link belongs to; entered."""
+
+    async def switch(self, response: WebSocketResponse, to: OtherProtocol) -> None:
+        """Send a head with status 101 and give the link away.
+
+        Raises:
+            OSError: The client is gone.
+            LocalProtocolError: The request offers no such thing, or its body is not received,
+                or a field is not fit to be sent.
+        """
+
+    def switch_ended(self, *, cancels: bool) -> None:
+        """Called when the link that was given away is done for, once.
+
+        Args:
+            cancels: Whether the handler is cancelled, if it wants that when its client
+                goes away.
+        """
+
 
 class Preparable(Protocol):
     """A request, as far as responses know it."""
@@ -83,8 +120,19 @@ class Preparable(Protocol):
         """The exchange that it began."""
 
     @property
+    def method(self) -> str:
+        """Its method."""
+
+    @property
     def version(self) -> HttpVersion:
         """The version of HTTP that the client speaks."""
+
+    @property
+    def content(self) -> StreamReader:
+        """Its body."""
+
+    async def read(self) -> bytes:
+        """Read the body, within bounds."""
 
     @property
     def headers(self) -> CIMultiDictProxy[str]:

@@ -37,6 +37,9 @@ class ServedConnection(Protocol):
     def shut_down(self) -> None:
         """End after the request at hand."""
 
+    def go_away(self) -> None:
+        """Tell a client that is not spoken to in HTTP."""
+
     def abort(self) -> None:
         """End now; cancel the handler."""
 
@@ -57,7 +60,8 @@ class Server:
         body_timeout: Seconds between two pieces of a request body while a handler waits
             for them. 60, as nginx.
         handler_timeout: Seconds for a handler to return its response, else it is cancelled
-            and the answer is 504; None for ever, since handlers may stream.
+            and the answer is 504; None for ever, since handlers may stream. Those of
+            WebSockets have as long as they want in any case.
         lingering_time: Seconds for the rest of a body that the handler left unread; 0
             closes the connection instead.
         sweep_interval: Seconds between two looks at the connections' deadlines. Time-outs
@@ -170,7 +174,7 @@ class Server:
         self.soon = self.runtime.soon
         await self.runtime.__aenter__()
         self.clock = self.runtime.now() + self.sweep_interval
-        self._sweeper = self.runtime.spawn(self._sweep)
+        self._sweeper = self.runtime.spawn(self._sweep())
 
     async def _sweep(self) -> None:
         while True:
@@ -210,10 +214,15 @@ class Server:
     async def shutdown(self, timeout: float) -> None:
         """End all connections: idle ones now, busy ones after their request.
 
+        WebSockets are closed, with code 1001.
+
         Args:
             timeout: Seconds until handlers are cancelled.
         """
         self.pre_shutdown()
+        # Not before: the application's `on_shutdown` may have more to say to them.
+        for connection in list(self.connections):
+            connection.go_away()
         await self._wait_ended(timeout)
         for connection in list(self.connections):
             connection.abort()
@@ -229,7 +238,7 @@ class Server:
         if not self.connections:
             return
         self._all_ended = waiter = self.runtime.waiter()
-        timer = self.runtime.spawn(self._set_after, waiter, timeout)
+        timer = self.runtime.spawn(self._set_after(waiter, timeout))
         try:
             await waiter.wait()
         finally:

@@ -59,15 +59,13 @@ class AnyioTask:
         """Cancel it."""
         self._scope.cancel()
 
-    async def run(
-        self, function: Callable[..., Coroutine[Any, Any, Any]], args: tuple[Any, ...]
-    ) -> None:
-        """Call the function; an error ends this task only, not its siblings."""
+    async def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        """Await the coroutine; an error ends this task only, not its siblings."""
         with self._scope:
             try:
-                await function(*args)
+                await coroutine
             except Exception:
-                _logger.exception("task %r failed", function)
+                _logger.exception("task %r failed", coroutine)
 
 
 class AnyioListener:
@@ -106,7 +104,7 @@ class AnyioListener:
                         return  # somebody else closed it
                     await self._refused(exc if isinstance(exc, OSError) else exc.__cause__)
                 else:
-                    self._runtime.spawn(self._serve, stream)
+                    self._runtime.spawn(self._serve(stream))
         finally:
             with anyio.CancelScope(shield=True):
                 await self._listener.aclose()
@@ -162,12 +160,13 @@ class AnyioRuntime:
         """Return a new waiter."""
         return anyio.Event()
 
-    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> AnyioTask:
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], /) -> AnyioTask:
         """Start a task in the task group that was entered."""
         if self._group is None:
+            coroutine.close()
             raise RuntimeError("the runtime has no task group: enter it with `async with`")
         task = AnyioTask()
-        self._group.start_soon(task.run, function, args)
+        self._group.start_soon(task.run, coroutine)
         return task
 
     async def connect_tcp(
@@ -243,7 +242,7 @@ class AnyioRuntime:
         """Listen on a bound socket; every link is a task of this runtime."""
         sock.listen(backlog)
         listener = AnyioListener(self, await SocketListener.from_socket(sock), make_receiver, ssl)
-        self.spawn(listener.accept)
+        self.spawn(listener.accept())
         return listener
 
     async def __aenter__(self) -> Self:

@@ -391,6 +391,8 @@ class AsyncioRuntime:
         self._deadlines = Deadlines(self._loop)
         self.now: Callable[[], float] = self._loop.time
         self.soon: Callable[[Callable[[], object]], object] | None = self._loop.call_soon
+        # The loop keeps only a weak reference to a task: keep the result.
+        self.spawn: Callable[[Coroutine[Any, Any, Any]], asyncio.Task[Any]] = self._loop.create_task
 
     def waiter(self) -> AsyncioWaiter:
         """Return a new waiter."""
@@ -399,12 +401,6 @@ class AsyncioRuntime:
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
-
-    def spawn(
-        self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any
-    ) -> asyncio.Task[Any]:
-        """Start a task. The loop keeps only a weak reference to it: keep the result."""
-        return self._loop.create_task(function(*args))
 
     async def connect_tcp(
         self,

@@ -224,8 +224,8 @@ class Runtime(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait; 0 only lets other tasks run."""
 
-    def spawn(self, function: Callable[..., Coroutine[Any, Any, Any]], *args: Any) -> Task:
-        """Run `function(*args)` as a task of its own; it must not raise.
+    def spawn(self, coroutine: Coroutine[Any, Any, Any], /) -> Task:
+        """Run a coroutine as a task of its own; it must not raise.
 
         The task starts with a copy of the context that is current here.
 
