@@ -192,6 +192,20 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Use our WebSockets from Chromium, which must be there; with `-- --serve`, try it by hand."""
+    install(session, "selenium==4.*", "trustme>=1.2")
+    session.run("python", "-m", "tools.browser", *session.posargs)
+
+
+@nox.session
+def autobahn(session: nox.Session) -> None:
+    """Run the fast cases of the Autobahn suite; the arguments are those of tools/autobahn."""
+    install(session)
+    session.run("python", "-m", "tools.autobahn", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure; the arguments are those of tools/bench."""
     install(session)

@@ -15,11 +15,13 @@ from .machine import machine_facts
 from .proto import PROTO_PEERS, proto_table
 from .report import Curves, Table
 from .run import Run, open_run
-from .scaling import connection_curves, route_curves
+from .scaling import CLIENT_CURVES, client_curves, connection_curves, route_curves
 from .server import server_table
 from .server_peers import server_peers
 from .works import WORKS, find_work
 from .wrk import WrkMissingError, require_wrk
+from .ws import SIDES, ws_peers, ws_table
+from .ws_works import ECHO_WORKS
 
 _ALL: Final = "all"
 
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    if options.needs_wrk:
+    if options.needs_wrk and options.work not in CLIENT_CURVES:
         require_wrk()
     wanted = frozenset(options.peers)
     with open_run(
@@ -85,12 +87,22 @@ def _bodies(options: argparse.Namespace, run: Run) -> Iterator[Table]:
             yield table
 
 
+def _ws(options: argparse.Namespace, run: Run) -> Iterator[Table]:
+    for side in SIDES if options.side == _ALL else [options.side]:
+        for name in ECHO_WORKS if options.work == _ALL else [options.work]:
+            yield ws_table(side, ECHO_WORKS[name], options.connections, run)
+
+
 def _scaling(options: argparse.Namespace, run: Run) -> Iterator[Curves]:
     if options.work in (_ALL, "connections"):
         yield connection_curves(run)
     if options.work in (_ALL, "routes"):
         yield route_curves("static", run)
         yield route_curves("param", run)
+    for axis in CLIENT_CURVES:
+        # Servers and clients do not have the same peers, so `--peers` may leave none of these.
+        if options.work in (_ALL, axis) and (curves := client_curves(axis, run)).rows:
+            yield curves
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -122,8 +134,19 @@ def _parser() -> argparse.ArgumentParser:
     _add_common(bodies, body_peers())
     bodies.set_defaults(measure=_bodies, needs_wrk=False)
 
-    scaling = benches.add_parser("scaling", help="curves by connections and by routes")
-    scaling.add_argument("--work", choices=["connections", "routes", _ALL], default=_ALL)
+    ws = benches.add_parser("ws", help="WebSockets that echo, as servers and as clients")
+    ws.add_argument("--work", choices=[*ECHO_WORKS, _ALL], default=_ALL)
+    ws.add_argument("--side", choices=[*SIDES, _ALL], default=_ALL)
+    ws.add_argument(
+        "--connections", type=_positive, default=32, metavar="N", help="how many at once (32)"
+    )
+    _add_common(ws, [peer.name for peer in ws_peers("uvloop")])
+    ws.set_defaults(measure=_ws, needs_wrk=False)
+
+    scaling = benches.add_parser("scaling", help="curves that must stay flat")
+    scaling.add_argument(
+        "--work", choices=["connections", "routes", *CLIENT_CURVES, _ALL], default=_ALL
+    )
     _add_common(scaling, servers)
     scaling.set_defaults(measure=_scaling, needs_wrk=True)
     return parser

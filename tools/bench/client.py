@@ -84,7 +84,7 @@ def _measure(
     command = run.interpreters.command(["-m", f"bench.apps.{peer.module}"], is_ours=peer.is_ours)
 
     def measure() -> float:
-        result = measured(command, settings, run)
+        result = measured(command, settings, run, core=run.cores.measured)
         requests = result["requests"]
         if not requests:
             raise MeasurementError("not one request was answered")

@@ -35,4 +35,5 @@ def cycle_measure(peer: CyclePeer, run: Run, *, us_per_unit: float = 1.0) -> Mea
     """
     settings = Settings(work="", port=0, loop=run.loop, seconds=run.seconds, warmup=_WARMUP_SECONDS)
     command = run.interpreters.command(peer.arguments.split(), is_ours=peer.is_ours)
-    return lambda: measured(command, settings, run)["median"] / us_per_unit
+    core = run.cores.measured
+    return lambda: measured(command, settings, run, core=core)["median"] / us_per_unit

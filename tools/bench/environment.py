@@ -16,7 +16,7 @@ from typing import Final
 
 TOOLS: Final = Path(__file__).resolve().parent.parent
 PEERS_TXT: Final = TOOLS / "bench" / "peers.txt"
-_PEERS_ENV: Final = TOOLS.parent / ".nox" / "bench-peers"
+_ENVIRONMENTS: Final = TOOLS.parent / ".nox"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +33,28 @@ class Interpreters:
 
 def find_interpreters() -> Interpreters:
     """Return both, after creating the peers' environment if need be."""
-    return Interpreters(sys.executable, _peers_python())
+    return Interpreters(sys.executable, peers_python(PEERS_TXT, "bench-peers"))
 
 
-def _peers_python() -> str:
-    fingerprint = hashlib.sha256(PEERS_TXT.read_bytes() + sys.version.encode()).hexdigest()
-    python = _PEERS_ENV / "bin" / "python"
+def peers_python(peers_txt: Path, name: str) -> str:
+    """Return the interpreter of an environment with what a list says; creates it if need be.
+
+    Args:
+        peers_txt: The list, as pip reads it.
+        name: The environment's.
+    """
+    fingerprint = hashlib.sha256(peers_txt.read_bytes() + sys.version.encode()).hexdigest()
+    environment = _ENVIRONMENTS / name
+    python = environment / "bin" / "python"
     # Written last, so an installation that was interrupted is done again.
-    marker = _PEERS_ENV / "installed"
+    marker = environment / "installed"
     if not marker.exists() or marker.read_text() != fingerprint:
         print(
-            f"installing the peers into {_PEERS_ENV.relative_to(TOOLS.parent)} ...",
+            f"installing the peers into {environment.relative_to(TOOLS.parent)} ...",
             file=sys.stderr,
             flush=True,
         )
-        venv.create(_PEERS_ENV, clear=True, with_pip=True)
+        venv.create(environment, clear=True, with_pip=True)
         command = [
             str(python),
             "-m",
@@ -56,7 +63,7 @@ def _peers_python() -> str:
             "--quiet",
             "--disable-pip-version-check",
             "-r",
-            str(PEERS_TXT),
+            str(peers_txt),
         ]
         # pip's output is progress and warnings; stdout is kept for the tables.
         subprocess.run(command, check=True, stdout=sys.stderr)

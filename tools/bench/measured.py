@@ -17,8 +17,10 @@ from .run import Run
 _GRACE_SECONDS: Final = 60.0
 
 
-def measured(command: Sequence[str], settings: Settings, run: Run) -> dict[str, float]:
-    """Run `command` on the measured core and return what it printed.
+def measured(
+    command: Sequence[str], settings: Settings, run: Run, *, core: int | None
+) -> dict[str, float]:
+    """Run `command` on `core`, one of the run's, and return what it printed.
 
     Raises:
         NotOfferedError: It said that it cannot do the work.
@@ -26,7 +28,7 @@ def measured(command: Sequence[str], settings: Settings, run: Run) -> dict[str, 
     """
     try:
         result = subprocess.run(
-            pinned(command, run.cores.measured),
+            pinned(command, core),
             env=child_environ(settings.to_environ()),
             cwd=run.folder,
             stdin=subprocess.DEVNULL,

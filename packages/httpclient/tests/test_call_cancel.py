@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import io
 import os
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import anyio
 import pytest
 
 import httpclient
+from httpclient._file_payload import _Opening
 from httpcore_proto.aio import AsyncIterablePayload
 
 from .answering import Asked, Site, at_rest, in_turn, moved, receive
@@ -267,6 +271,57 @@ async def test_post_of_a_file_to_who_is_asked_first(serve: Serve, tmp_path: Path
         assert await check_each(session, call, again, site) >= 4
 
 
+@pytest.mark.parametrize("opened", [False, True])
+async def test_post_of_a_file_that_is_read(serve: Serve, tmp_path: Path, opened: bool) -> None:
+    """Files stayed open if a task was cancelled while it waited for the thread that closes."""
+    path, site = tmp_path / "file", Site()
+    path.write_bytes(b"y" * 600_000)
+    files: list[io.BufferedReader] = []
+    async with serve(site) as origin, client() as session:
+
+        async def call() -> None:
+            data: Any = path
+            if opened:
+                data = open(path, "rb")  # noqa: ASYNC230, SIM115
+                files.append(data)
+            async with session.put(origin.url, data=data, compress="gzip") as resp:
+                await resp.read()
+
+        async def again() -> None:
+            # One that was cancelled before it began has closed nothing.
+            if files and session.connector.pool.stats().origins:  # type: ignore[union-attr]
+                assert files[-1].closed
+            async with session.get(origin.url) as resp:
+                assert await resp.read() == b"ok"
+
+        assert await check_each(session, call, again, site) >= 4
+    for file in files:
+        file.close()
+
+
+def test_file_that_nobody_waits_for_is_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was lost if a task was cancelled with `Task.cancel` while a thread opened it."""
+    (tmp_path / "file").touch()
+    begun, go = threading.Event(), threading.Event()
+    os_open = os.open
+
+    def slow(*args: Any, **options: Any) -> int:
+        begun.set()
+        assert go.wait(5)
+        return os_open(*args, **options)
+
+    monkeypatch.setattr(os, "open", slow)
+    opening = _Opening(tmp_path / "file")
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(opening.open)
+        assert begun.wait(5)
+        opening.close()
+        go.set()
+        assert opened.result().closed
+
+
 async def test_redirects(serve: Serve) -> None:
     here, there = Site({"/": moved("/next", 307, body=b"moved")}), Site()
     async with serve(here) as origin, serve(there) as other, client() as session:
@@ -316,6 +371,8 @@ async def test_tunnel(
 ) -> None:
     """CONNECT, TLS inside of it, and the request."""
     site, asked = Site(), list[Asked]()
+    if not pooled:
+        site.answers["/ok"] = response(b"ok", b"Connection: close\r\n")
     async with serve(site, tls=server_tls) as origin:
 
         async def script(peer: Peer) -> None:
@@ -332,15 +389,11 @@ async def test_tunnel(
                         assert await resp.read() == b"ok"
 
                 async def again() -> None:
-                    if not pooled:
-                        for connection in list(connector._open):
-                            connection.link.close()
-                            connector.lost(connection)
-                        site.answers["/ok"] = response(b"ok", b"Connection: close\r\n")
                     async with session.get("https://name.test/ok") as resp:
                         assert await resp.read() == b"ok"
 
-                assert await check_each(session, call, again, site) >= 5
+                count = await check_each(session, call, again, site)
+                assert count >= (2 if pooled else 5)
     assert asked[0].target == "name.test:443"
 
 
@@ -408,7 +461,8 @@ async def test_with_everything(serve: Serve) -> None:
                 finally:
                     assert tracker.upload_complete.done()
                     ends = {"request_end", "request_exception"} & set(log.names)
-                    assert len(ends) == (1 if "request_start" in log.names else 0)
+                    assert len(ends) <= 1
+                    assert ends or "request_start" not in log.names
 
             async def again() -> None:
                 async with session.put(f"{url}ok", data=bodies.make()) as resp:
@@ -431,6 +485,8 @@ async def test_download(serve: Serve, tmp_path: Path) -> None:
         if value is None:
             return head + body
         start = int(value.removeprefix("bytes=").removesuffix("-"))
+        if start == len(body):
+            return response(b"", f"Content-Range: bytes */{start}\r\n".encode(), b"416 No")
         lines = f'ETag: "a"\r\nContent-Range: bytes {start}-{len(body) - 1}/{len(body)}\r\n'
         return response(body[start:], lines.encode(), b"206 Partial Content")
 
@@ -446,8 +502,8 @@ async def test_download(serve: Serve, tmp_path: Path) -> None:
         async def again() -> None:
             assert set(os.listdir(tmp_path)) <= {
                 "file",
-                "file.part",
-                "file.part.json",
+                ".file.part",
+                ".file.part.json",
             }
             async with session.get(f"{origin.url}ok") as resp:
                 assert await resp.read() == b"ok"

@@ -331,6 +331,15 @@ async def test_so_many_are_followed(serve: Serve, limit: int | None, followed: i
         assert at_rest(session)
 
 
+async def test_one_too_many_is_closed_though_the_error_has_it(serve: Serve) -> None:
+    half = b"HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 9\r\n\r\nx"
+    async with serve(Site({"/": half})) as origin, httpclient.ClientSession() as session:
+        with pytest.raises(httpclient.TooManyRedirects) as info:
+            await session.get(origin.url, max_redirects=1)
+        assert all(resp.closed for resp in info.value.history)
+        assert at_rest(session)
+
+
 async def test_any_number_is_followed_if_asked_for(serve: Serve) -> None:
     site = Site({"/": lambda asked: moved("/") if len(site.asked) <= 50 else response()})
     async with serve(site) as origin, httpclient.ClientSession() as session:

@@ -747,3 +747,32 @@ async def test_server_may_say_how_long_it_keeps_a_connection(
         assert isinstance(session.connector, httpclient.BaseConnector)
         (connection,) = session.connector._open
         assert connection.keepalive_hint == hint
+
+
+async def test_connection_goes_to_a_waiting_task_before_the_reader_woke(serve: Serve) -> None:
+    """The next request on the connection got BusyError: its reader was still parked there."""
+    waits = anyio.Event()
+
+    async def script(peer: Peer) -> None:
+        for _ in range(2):
+            await peer.request()
+            await peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nab")
+            await waits.wait()
+            await peer.send(b"cd")
+
+    async with serve(script) as origin:
+        connector = httpclient.TCPConnector(limit=1)
+        async with httpclient.ClientSession(connector=connector) as session:
+
+            async def ask() -> None:
+                async with session.get(origin.url) as response:
+                    assert await response.read() == b"abcd"
+
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(ask)
+                tasks.start_soon(ask)
+                while not connector.pool.stats().waiting:
+                    await anyio.lowlevel.checkpoint()
+                await anyio.wait_all_tasks_blocked()
+                waits.set()
+    assert origin.accepted == 1

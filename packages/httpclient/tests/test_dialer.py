@@ -339,11 +339,15 @@ async def test_other_addresses_are_tried_after_tls_failed(
 
     async with serve_at("127.0.0.1", Peer.answer, tls=server_tls) as origin:
         async with serve_at("127.0.0.2", no_tls, port=origin.port) as wrong:
-            dialer = make(CountingResolver("127.0.0.3", "127.0.0.2", "127.0.0.1"))
+            sockets = Sockets()
+            dialer = make(
+                CountingResolver("127.0.0.3", "127.0.0.2", "127.0.0.1"), socket_factory=sockets
+            )
             tap = Tap()
             await dialer.connect(tap, "name.test", origin.port, context=client_tls)
             assert tap.made == 1
             assert tap.link.info("peername")[0] == "127.0.0.1"
+            assert sockets.hosts == ["127.0.0.3", "127.0.0.2", "127.0.0.1"]
             await leave(tap)
             with pytest.raises(ssl.SSLError):
                 await make(CountingResolver("127.0.0.2", "127.0.0.2")).connect(

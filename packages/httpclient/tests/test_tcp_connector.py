@@ -577,15 +577,22 @@ async def test_cancelled_after_any_turn_it_leaves_nothing(serve: Serve) -> None:
 
 
 async def test_cancelled_with_a_connection_that_broke_meanwhile(serve: Serve) -> None:
-    """It was served, and its connection lost, before its task knew of either."""
+    """It was served, the connection was lost, and then its task was cancelled."""
+
+    class Stuck(Log):
+        async def send(self, name: str, params: object) -> None:
+            if name == "on_connection_queued_end":
+                await anyio.sleep_forever()
+
     async with serve(Peer.closed) as origin, TCPConnector(limit=1) as connector:
         key = key_of(origin)
         held = await acquire(connector, key)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(acquire, connector, key)
+            tasks.start_soon(acquire, connector, key, NONE, Stuck())
             await anyio.wait_all_tasks_blocked()
             connector.keep(held)
             held.link.abort()
+            await anyio.wait_all_tasks_blocked()
             tasks.cancel_scope.cancel()
         assert connector.pool.active_count == connector.pool.idle_count == 0
         assert connector.pool.stats().origins[0].closed == {"lost": 1}

@@ -63,23 +63,23 @@ async def measure(client: Client, settings: Settings, run_all: RunAll) -> None:
     async with client(exchange, f"http://{HOST}:{settings.port}/") as fetch:
         load = Load(fetch, exchange, run_all, settings.concurrency)
         await load.run(settings.warmup)
-        before = _cpu_seconds()
+        before = cpu_seconds()
         requests = await load.run(settings.seconds)
-        seconds = _cpu_seconds() - before
+        seconds = cpu_seconds() - before
     print(json.dumps({"requests": requests, "cpu_seconds": seconds}))
 
 
-def _cpu_seconds() -> float:
+def cpu_seconds() -> float:
     # All threads of the process: some clients do their work outside Python's.
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_utime + usage.ru_stime
 
 
-async def _run_all_asyncio(workers: list[Callable[[], Awaitable[None]]]) -> None:
+async def run_all_asyncio(workers: list[Callable[[], Awaitable[None]]]) -> None:
     await asyncio.gather(*(worker() for worker in workers))
 
 
-async def _run_all_trio(workers: list[Callable[[], Awaitable[None]]]) -> None:
+async def run_all_trio(workers: list[Callable[[], Awaitable[None]]]) -> None:
     # Imported here: the asyncio clients must not pay for it.
     import trio
 
@@ -94,6 +94,6 @@ def main(client: Client) -> None:
     if settings.loop == "trio":
         import trio
 
-        trio.run(measure, client, settings, _run_all_trio)
+        trio.run(measure, client, settings, run_all_trio)
     else:
-        run_asyncio(measure(client, settings, _run_all_asyncio), settings.loop)
+        run_asyncio(measure(client, settings, run_all_asyncio), settings.loop)

@@ -16,7 +16,7 @@ from httpcore_proto import (
     ServerSentEvent,
     encode_basic_auth,
 )
-from httpcore_proto.aio import StreamReader
+from httpcore_proto.aio import FormData, StreamReader
 from wsproto_async import (
     Deflate,
     WebSocketError,
@@ -191,6 +191,7 @@ __all__ = [
     "DummyCookieJar",
     "EventStream",
     "Fingerprint",
+    "FormData",
     "GetOptions",
     "HostsResolver",
     "HttpVersion",

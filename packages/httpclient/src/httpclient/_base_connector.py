@@ -288,7 +288,7 @@ class BaseConnector:
     def keep(self, connection: ClientHTTPConnection) -> None:
         """Take back a connection that may be used again."""
         if self._force_close or self._closed:
-            connection.link.close()
+            connection.link.abort()
             self.drop(connection, "force_close" if self._force_close else "connector")
             return
         now = self.now()

@@ -66,7 +66,8 @@ class BodyStream(StreamReader):
                             await self._more()
                     except BaseException:
                         # What came went where nobody looks any more.
-                        self._connection.abandon()
+                        if self._connection.is_receiving(self):
+                            self._connection.abandon()
                         raise
                     return body
         return await super().read(n)

@@ -9,9 +9,6 @@ from wsproto_async import WebSocket, WebSocketConnection
 from ._errors import ClientConnectionResetError, ServerTimeoutError
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Self
-
     from ._response import ClientResponse
 
 
@@ -28,8 +25,6 @@ class ClientWebSocketResponse(WebSocket):
         client_notakeover: Whether every message is compressed for itself.
         **options: As for `wsproto_async.WebSocket`.
     """
-
-    __slots__ = ("_client_notakeover", "_response")
 
     lost_error = ClientConnectionResetError
     pong_error = ServerTimeoutError
@@ -55,14 +50,3 @@ class ClientWebSocketResponse(WebSocket):
     def client_notakeover(self) -> bool:
         """Whether every message is compressed for itself, as the handshake agreed."""
         return self._client_notakeover
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.close()

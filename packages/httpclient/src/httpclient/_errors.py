@@ -45,12 +45,10 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any
 
-from multidict import CIMultiDict
+from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 if TYPE_CHECKING:
-    from multidict import CIMultiDictProxy
-
     from ._fingerprint import Fingerprint
     from ._request import RequestInfo
     from ._response import ClientResponse
@@ -321,6 +319,15 @@ class ClientResponseError(ClientError):
         if self.headers is not None:
             state["headers"] = CIMultiDict(self.headers)
         return (type(self), (info, ()), state)
+
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        assert state is not None
+        info = state["request_info"]
+        state["request_info"] = info._replace(headers=CIMultiDictProxy(info.headers))
+        if state["headers"] is not None:
+            state["headers"] = CIMultiDictProxy(state["headers"])
+        self.__dict__.update(state)
+        self.args = (self.request_info, self.history)
 
 
 class ClientHttpProxyError(ClientResponseError):

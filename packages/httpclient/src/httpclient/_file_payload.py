@@ -9,7 +9,7 @@ import stat
 import threading
 from typing import BinaryIO, Final, Protocol, Unpack, runtime_checkable
 
-from anyio import CancelScope, to_thread
+from anyio import to_thread
 
 from httpcore_proto.aio import (
     AbstractStreamWriter,
@@ -73,15 +73,14 @@ class PathFilePayload(PathPayload):
                 if await _send_file(writer, file, 0, size):
                     return
             finally:
-                with CancelScope(shield=True):
-                    await to_thread.run_sync(opening.close)
+                opening.close()
         await super().write(writer)
 
 
 class _Opening:
     """A file that is opened in a thread, and closed even if nobody waits for the thread.
 
-    A task of asyncio that is cancelled does not wait; the file would be lost in between.
+    A task of asyncio that is cancelled does not wait, shield or not; the file would be lost.
     """
 
     __slots__ = ("_closed", "_file", "_lock", "_path")
@@ -93,19 +92,20 @@ class _Opening:
         self._lock = threading.Lock()
 
     def open(self) -> BinaryIO:
-        """Open it, once."""
+        """Open it, once; for a thread."""
         with self._lock:
-            if self._closed:
-                raise ValueError("closed before it was opened")
-            self._file = _open_regular(self._path)
-            return self._file
+            file = self._file = _open_regular(self._path)
+        if self._closed:
+            file.close()
+        return file
 
     def close(self) -> None:
-        """Close it, open or not."""
-        with self._lock:
-            self._closed = True
+        """Close it now, or when the thread that opens it leaves; does not wait."""
+        self._closed = True
+        if self._lock.acquire(blocking=False):
             if self._file is not None:
                 self._file.close()
+            self._lock.release()
 
 
 async def _send_file(writer: FileWriter, file: BinaryIO, offset: int, size: int) -> bool:

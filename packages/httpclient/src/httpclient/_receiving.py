@@ -208,11 +208,14 @@ class Receiving:
             SocketTimeoutError: `sock_read` passed; the connection is gone.
             TimeoutError: `total` passed; the connection is gone.
         """
+        stream = self._stream
         if self._timeout.sock_read:
             self._extend_deadline(self._timeout.sock_read)
         try:
             await self._link.more()
         except TimeoutError as exc:
+            if self._stream is not stream:
+                return  # the end came at the same time; the connection may be another's by now
             error = self._timed_out()
             self.abandon()
             raise error from exc
@@ -324,10 +327,7 @@ class Receiving:
             self.reused = True
             self._keeper.keep(self)
             return
-        if self._torn:
-            self._link.abort()  # close() would first send what is still queued
-        else:
-            self._link.close()
+        self._link.abort()
         self._keeper.drop(self)
 
     def _extend_deadline(self, sock_read: float) -> None:

@@ -390,12 +390,13 @@ class HTTPConnection(Answering):
     async def switch(self, response: WebSocketResponse, to: OtherProtocol) -> None:
         """Send a head with status 101 and give the link away."""
         await self._run_hook(response)
-        if self.link.closing:
-            raise LinkLostError("the client is gone")
         server, machine, link = self._server, self._machine, self.link
         head = machine.send(response.switching_head(server.presets))
         self._sent = len(head)
         link.write(head)
+        # Before somebody else may be in `drain`; it raises if the client is gone.
+        if link.needs_drain:
+            await link.drain()
         data, eof = machine.trailing_data
         self._other = to
         # Neither clients nor handlers have to be quick now.

@@ -28,6 +28,7 @@ from ._set_cookie import cookie_line, set_morsel
 
 _REASONS: Final = {status.value: status.phrase for status in http.HTTPStatus}
 OCTET_STREAM: Final = "application/octet-stream"
+_NO_FIELDS: Final[CIMultiDict[str]] = CIMultiDict()
 
 
 class ResponseHead:
@@ -285,11 +286,12 @@ class ResponseHead:
             and not self._force_close
         ):
             return presets.head(self._status, self._content_type)
-        fields = [] if headers is None else list(headers.items())
-        names = {name.lower() for name, _ in fields}
-        content_type = None if "content-type" in names else self._content_type
+        if headers is None:
+            headers = _NO_FIELDS
+        fields = list(headers.items())
+        content_type = None if "Content-Type" in headers else self._content_type
         preset: HeaderBlock | None = presets.get(content_type)
-        if "date" in names or "server" in names:
+        if "Date" in headers or "Server" in headers:
             # The program's own Date or Server stands in for ours.
             preset = None
             for name, value in (
@@ -297,7 +299,7 @@ class ResponseHead:
                 ("Date", presets.date),
                 ("Server", SERVER_SOFTWARE),
             ):
-                if value is not None and name.lower() not in names:
+                if value is not None and name not in headers:
                     fields.append((name, value))
         if self._cookies:
             fields += [("Set-Cookie", cookie_line(morsel)) for morsel in self._cookies.values()]

@@ -289,10 +289,28 @@ class UrlDispatcher(AbstractRouter, Mapping[str, AbstractResource]):
         self._frozen = True
         for resource in self._resources:
             resource.freeze()
+        self._exact = self._exact_routes()
+
+    def _exact_routes(self) -> dict[str, Mapping[str, AbstractRoute]]:
+        """Return the routes of paths that need no matching, those of sub-applications too."""
+        exact: dict[str, Mapping[str, AbstractRoute]] = {}
         for key, resources in self._index.items():
             # Nothing can come before the first that is registered at the whole of a path.
-            if type(resources[0]) is PlainResource:
-                self._exact[key] = resources[0].routes
+            first = resources[0]
+            if type(first) is PlainResource:
+                exact[key] = first.routes
+            elif isinstance(first, MatchingResource) and first.subrouter is not None:
+                below = first.subrouter._exact_routes()
+                exact |= {path: below[path] for path in below if self._leads_to(key, path)}
+        return exact
+
+    def _leads_to(self, key: str, path: str) -> bool:
+        """Whether a look-up of `path` comes to `key` before anything else."""
+        while path != key:
+            if path == "/" or path in self._index:
+                return False
+            path = path.rpartition("/")[0] or "/"
+        return True
 
     def find(self, method: str, path: str) -> tuple[AbstractRoute, Mapping[str, str]]:
         """Look a request up; only if the router is `synchronous`.

@@ -18,6 +18,7 @@ from wsproto_async import (
     Role,
     WebSocket,
     WebSocketConnection,
+    WSCloseCode,
     WSFragment,
     WSHandshakeError,
     WSMessage,
@@ -36,12 +37,11 @@ if TYPE_CHECKING:
 
 _logger: Final = logging.getLogger("httpserver.websocket")
 
-# Codes of RFC 6455 section 7.4.1.
-_OK: Final = 1000
-_GOING_AWAY: Final = 1001
 # How often a socket that is closed says so, before a loop around `receive` is taken for one
 # that never looks at what it gets; aiohttp's number.
 _MAX_CLOSED: Final = 4
+# What `close_code` is as long as the client has not closed.
+_LOST: Final = frozenset({None, WSCloseCode.ABNORMAL_CLOSURE})
 _ENDS: Final = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED})
 # 101 has no body (RFC 9110 section 15.2.2), whatever a hook may say of it.
 _NOT_IN_HEAD: Final = frozenset({"content-length", "transfer-encoding", "content-type"})
@@ -95,8 +95,7 @@ class WebSocketResponse(StreamResponse):
     """
 
     _socket: WebSocket | None = None
-    #: Whether the handler knows of the end.
-    _told: bool = False
+    _closing: bool = False
     _closed_count: int = 0
     is_plain: bool = False
 
@@ -220,7 +219,10 @@ class WebSocketResponse(StreamResponse):
         )
 
     def _link_ended(self, exchange: Exchange) -> None:
-        exchange.switch_ended(cancels=not self._told)
+        # Whoever closes, or has received the end, knows of it, and shall do in peace what it
+        # does behind its loop.
+        code = None if self._socket is None else self._socket.close_code
+        exchange.switch_ended(cancels=not self._closing and code in _LOST)
 
     # What is known.
 
@@ -283,7 +285,7 @@ class WebSocketResponse(StreamResponse):
         """Send a pong; as `ping`."""
         await self._prepared_socket().pong(message)
 
-    async def send_str(self, data: str, compress: int | bool | None = None) -> None:
+    async def send_str(self, data: str, compress: int | None = None) -> None:
         """Send a text message; waits while the client takes nothing.
 
         Args:
@@ -298,14 +300,14 @@ class WebSocketResponse(StreamResponse):
         """
         await self._prepared_socket().send_str(data, compress)
 
-    async def send_bytes(self, data: Octets, compress: int | bool | None = None) -> None:
+    async def send_bytes(self, data: Octets, compress: int | None = None) -> None:
         """Send a binary message; as `send_str`."""
         await self._prepared_socket().send_bytes(data, compress)
 
     async def send_json(
         self,
         data: Any,
-        compress: int | bool | None = None,
+        compress: int | None = None,
         *,
         dumps: Callable[[Any], str] = json.dumps,
     ) -> None:
@@ -315,7 +317,7 @@ class WebSocketResponse(StreamResponse):
     async def send_json_bytes(
         self,
         data: Any,
-        compress: int | bool | None = None,
+        compress: int | None = None,
         *,
         dumps: Callable[[Any], bytes],
     ) -> None:
@@ -323,7 +325,7 @@ class WebSocketResponse(StreamResponse):
         await self.send_bytes(dumps(data), compress)
 
     async def send_frame(
-        self, message: Octets, opcode: WSMsgType, compress: int | bool | None = None
+        self, message: Octets, opcode: WSMsgType, compress: int | None = None
     ) -> None:
         """Send a frame with a payload that is encoded already; as `send_str`.
 
@@ -335,7 +337,7 @@ class WebSocketResponse(StreamResponse):
         await self._prepared_socket().send_frame(message, opcode, compress)
 
     async def send_fragment(
-        self, data: str | Octets, *, last: bool, compress: int | bool | None = None
+        self, data: str | Octets, *, last: bool, compress: int | None = None
     ) -> None:
         """Send a piece of a message; as `send_str`. Not in aiohttp.
 
@@ -366,12 +368,10 @@ class WebSocketResponse(StreamResponse):
             TimeoutError: Time is up; the WebSocket is not closed by that.
         """
         message = await self._prepared_socket().receive(timeout)
-        if message.type > WSMsgType.PONG or message.type is WSMsgType.CLOSE:
-            self._told = True
-            if message.type is WSMsgType.CLOSED:
-                self._closed_count += 1
-                if self._closed_count > _MAX_CLOSED:
-                    raise RuntimeError("WebSocket connection is closed.")
+        if message.type is WSMsgType.CLOSED:
+            self._closed_count += 1
+            if self._closed_count > _MAX_CLOSED:
+                raise RuntimeError("WebSocket connection is closed.")
         return message
 
     async def receive_str(self, *, timeout: float | None = None) -> str:
@@ -393,9 +393,20 @@ class WebSocketResponse(StreamResponse):
         """Receive a text message with JSON and return what it means; as `receive_str`."""
         return loads(await self._receive(WSMsgType.TEXT, timeout))
 
-    def fragments(self) -> AsyncIterator[WSFragment]:
-        """Iterate over the pieces of the next message, as they arrive. Not in aiohttp."""
-        return self._prepared_socket().fragments()
+    def fragments(self, timeout: float | None = None) -> AsyncIterator[WSFragment]:
+        """Iterate over the pieces of the next message, as they arrive. Not in aiohttp.
+
+        From the first call on all messages are received so, and `receive` joins what it
+        returns. `max_msg_size` still is the limit of whole messages; 0 lifts it.
+
+        Args:
+            timeout: Seconds for each piece, as for `receive`.
+
+        Raises:
+            WSMessageTypeError: While iterating: something else came, also if that is the end.
+            RuntimeError, TimeoutError: As for `receive`.
+        """
+        return self._prepared_socket().fragments(timeout)
 
     async def _receive(self, kind: WSMsgType, timeout: float | None) -> Any:
         message = await self.receive(timeout)
@@ -416,7 +427,7 @@ class WebSocketResponse(StreamResponse):
     # The end.
 
     async def close(
-        self, *, code: int = _OK, message: str | Octets = b"", drain: bool = True
+        self, *, code: int = WSCloseCode.OK, message: str | Octets = b"", drain: bool = True
     ) -> bool:
         """Close the WebSocket: send a close frame, wait for the client's, end the connection.
 
@@ -434,7 +445,7 @@ class WebSocketResponse(StreamResponse):
             RuntimeError: Before `prepare`.
             LocalProtocolError: The code must not be sent, or the message is too long.
         """
-        self._told = True
+        self._closing = True
         return await self._prepared_socket().close(code=code, message=message)
 
     async def write_eof(self, data: bytes = b"") -> None:
@@ -448,7 +459,8 @@ class WebSocketResponse(StreamResponse):
             raise RuntimeError("Call .prepare() first")
         if not self._ended:
             self._ended = True
-            await self.close(code=_GOING_AWAY if exchange.shutting_down else _OK)
+            ends = exchange.shutting_down
+            await self.close(code=WSCloseCode.GOING_AWAY if ends else WSCloseCode.OK)
 
     async def write(self, data: bytes | bytearray | memoryview) -> NoReturn:
         """Only messages can be sent.

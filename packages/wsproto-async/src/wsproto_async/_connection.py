@@ -74,6 +74,9 @@ class WebSocketConnection(Sender):
         decode_text: Whether text comes as `str`; else as `bytes`, checked for UTF-8 all
             the same.
         compress_level: Of zlib, 1 (the default, as in aiohttp) to 9.
+
+    Raises:
+        ValueError: `compress_level` is another one.
     """
 
     __slots__ = (

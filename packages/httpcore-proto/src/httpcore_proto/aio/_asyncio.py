@@ -216,7 +216,8 @@ class AsyncioLink(asyncio.Protocol):
 
     async def more(self) -> None:
         """Park until the transport delivered something."""
-        if self._more_waiter is not None:
+        parked = self._more_waiter
+        if parked is not None and not parked.done():
             raise BusyError("another task is in more()")
         if self._lost:
             return
@@ -224,7 +225,9 @@ class AsyncioLink(asyncio.Protocol):
         try:
             await self._wait(waiter)
         finally:
-            self._more_waiter = None
+            # Whoever was woken along with this task may be parked here by now.
+            if self._more_waiter is waiter:
+                self._more_waiter = None
 
     async def _wait(self, waiter: asyncio.Future[None]) -> None:
         deadline = self.deadline

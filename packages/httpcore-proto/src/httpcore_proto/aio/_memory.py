@@ -108,19 +108,22 @@ class MemoryLink:
 
     async def more(self) -> None:
         """Take what is in the inbox, or wait for something to come."""
-        if self._more_event is not None:
+        parked = self._more_event
+        if parked is not None and not parked.is_set():
             raise BusyError("another task is in more()")
         if self._lost:
             return
-        self._more_event = anyio.Event()
+        event = self._more_event = anyio.Event()
         try:
             if not self._deliverable:
                 self._peer._deliver()
-                await in_time(self.deadline, self._more_event.wait)
+                await in_time(self.deadline, event.wait)
             else:
                 await anyio.lowlevel.checkpoint()
         finally:
-            self._more_event = None
+            # Whoever was woken along with this task may be parked here by now.
+            if self._more_event is event:
+                self._more_event = None
         self._settle()
 
     async def sendfile(self, file: BinaryIO, offset: int, count: int) -> bool:

@@ -259,9 +259,10 @@ class _FilePayload(Payload):
                     left -= len(block)
                 await writer.write(block)
         finally:
+            # Right here, which is quick for a file that was read: a task of asyncio that is
+            # cancelled would not wait for a thread, nor start one, shield or not.
             if reader.opens:
-                with CancelScope(shield=True):
-                    await to_thread.run_sync(reader.close)
+                reader.close()
         if size is not None and left:
             raise PayloadSizeError(f"the file is {left} bytes short of the {size} it had")
 
@@ -311,8 +312,12 @@ class IOBasePayload(_FilePayload):
     async def close(self) -> None:
         """Close the file, in a thread; under a read that goes on, when that ends."""
         if not self._value.closed:
-            with CancelScope(shield=True):
-                await to_thread.run_sync(self._gate.close, self._value)
+            try:
+                with CancelScope(shield=True):
+                    await to_thread.run_sync(self._gate.close, self._value)
+            finally:
+                # Cancelling a task of asyncio minds no shield.
+                self._gate.close(self._value)
 
     def _reader(self) -> _Reader:
         return _Reader(self._gate, self._start, self._value)

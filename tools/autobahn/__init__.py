@@ -1,0 +1,1 @@
+"""Our WebSockets against the Autobahn test suite; README.md says how it is run."""
