@@ -142,6 +142,7 @@ async def test_https_goes_through_a_tunnel(
                         "https://name.test/",
                         proxy=with_login(proxy.url),
                         proxy_headers={"X-Proxy": "2"},
+                        headers={"Proxy-Authorization": "Basic stray"},
                     ) as resp:
                         assert (resp.status, await resp.text()) == (200, "ok")
                 assert at_rest(session)

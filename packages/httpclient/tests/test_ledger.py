@@ -33,6 +33,9 @@ S166 S167 S172 S187 S190 S192 S196
 
 # Row: the tests of other modules that decide it.
 ELSEWHERE: dict[str, str] = {
+    "S002": "test_ws_connect.py::test_loop_of_messages"
+    " test_ws_connect.py::test_all_kinds_of_messages"
+    " test_ws_connect.py::test_close_by_the_client",
     # A detector is asked for what is no UTF-8, which aiohttp no longer does.
     "S015": "test_response.py::test_text_without_charset_asks_the_resolver"
     " test_response_text.py::test_declared_charset_asks_nobody"
@@ -53,6 +56,7 @@ ELSEWHERE: dict[str, str] = {
     "S054": "test_tcp_connector.py::test_name_is_looked_up_in_ascii",
     "S057": "test_call_traces.py::test_order_of_a_post_with_a_redirect"
     " test_call_traces.py::test_pieces_of_an_upload_are_told",
+    "S063": "test_ws_connect.py::test_refusal test_ws_connect.py::test_101_that_is_wrong",
     "S069": "test_response.py::test_text_without_charset_asks_the_resolver"
     " test_response_text.py::test_undeclared_charset_is_guessed",
     "S070": "test_response_head.py::test_release_may_be_awaited_or_not",
@@ -84,6 +88,7 @@ ELSEWHERE: dict[str, str] = {
     "S125": "test_response_head.py::test_blank_reason_is_no_obstacle",
     "S126": "test_call_cookies.py::test_each_response_of_a_chain_counts",
     "S129": "test_tracing.py::test_handler_of_another_signature_is_refused_by_the_type_checker",
+    "S139": "test_ws_connect.py::test_json_of_a_message_may_be_anything",
     "S140": "test_call_redirects.py::test_so_many_are_followed",
     "S141": "test_call_proxies.py::test_ipv6_address_has_brackets",
     "S146": "test_errors.py::test_response_error_has_aiohttps_text",
@@ -103,11 +108,14 @@ ELSEWHERE: dict[str, str] = {
     "S179": "test_netrc.py::test_missing_file_in_the_home_directory_is_silent"
     " test_netrc.py::test_missing_file_that_is_named_is_told_once"
     " test_call_proxies.py::test_netrc_has_logins_for_origins",
+    "S181": "test_ws_connect.py::test_option_is_sent"
+    " test_ws_connect.py::test_request_of_the_handshake",
     "S187": "test_session.py::test_request_takes_any_token_as_method",
     "S189": "test_auth.py::test_decode test_auth.py::test_anything_else_is_a_value_error",
     "S191": "test_request.py::test_plain_get_has_host_first_and_no_framing"
     " test_request.py::test_host_of_the_user_replaces_ours_and_is_first",
     "S195": "test_request.py::test_host_is_in_brackets_and_has_its_port",
+    "S196": "test_ws_connect.py::test_pings_and_pongs",
     "S199": "test_response_head.py::test_failed_responses_give_their_connections_back",
     # It is no error here: both are bound to the loop in which they are first used.
     "S209": "test_session.py::test_session_made_outside_of_a_loop_is_used_inside"
@@ -118,15 +126,10 @@ ELSEWHERE: dict[str, str] = {
 # Row: why no test of this package decides it.
 NOT_HERE: dict[str, str] = {
     "S001": "needs the server, which this package must not import",
-    "S002": "WebSocket",
     "S027": "the readers of multipart bodies are httpcore-proto's",
-    "S063": "WebSocket",
     "S088": "the readers of multipart bodies are httpcore-proto's",
     "S131": "forms and writers of multipart bodies are httpcore-proto's",
-    "S139": "WebSocket",
-    "S181": "WebSocket",
     "S190": "what is a mutable mapping is the server's",
-    "S196": "WebSocket",
 }
 
 _IDS = re.compile(r"S[0-9]{3}(?:, S[0-9]{3})*(?=: )")

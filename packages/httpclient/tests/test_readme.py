@@ -15,6 +15,7 @@ import trustme
 import httpclient
 
 from .conftest import Peer, Serve, response
+from .test_ws_connect import chat
 
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
@@ -59,6 +60,7 @@ EXPECTED: list[tuple[str, list[str]]] = [
     ("AddressPolicy", ["127.0.0.1 refused: is not public (public)"]),
     ("limit_per_host", ["http 1 1 2"]),
     ("sse()", ["message hello", "news world", "go on behind 7"]),
+    ("ws_connect", ["hello/answer", "1000"]),
 ]
 
 
@@ -84,6 +86,9 @@ class Site:
         while True:
             head = (await peer.head()).decode()
             method, target, _ = head.split("\r\n")[0].split(" ")
+            if target == "/chat":
+                await chat(peer, head.encode())
+                return
             fields = {
                 name.lower(): value for name, value in re.findall(r"^([\w-]+): (.*)\r$", head, re.M)
             }

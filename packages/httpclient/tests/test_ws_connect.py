@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import pickle
 import ssl
+import typing
 from typing import Any
 
 import anyio
@@ -14,10 +15,13 @@ from yarl import URL
 
 import httpclient
 from httpclient import WSCloseCode, WSMsgType
+from httpclient._connection import ClientHTTPConnection
+from httpclient._exchange import Exchange
 from httpcore_proto import NEED_DATA, ConnectionClosed, HttpVersion11, LocalProtocolError
 from wsproto_async import Role, WebSocketConnection, WSHandshakeError, accept_handshake
 
 from .conftest import Peer, counts, response
+from .test_connection import BreakingLink, NoKeeper, compose
 
 EXTENSIONS = "Sec-WebSocket-Extensions: permessage-deflate; "
 
@@ -63,15 +67,22 @@ class Server:
         await self.send(self.machine.send_close_reply())
 
 
-async def accept(peer: Peer, *fields: tuple[str, str], **options: Any) -> Server:
-    server = Server(peer, await peer.head())
+async def accept(
+    peer: Peer, *fields: tuple[str, str], head: bytes | None = None, **options: Any
+) -> Server:
+    server = Server(peer, await peer.head() if head is None else head)
     await server.send(server.accept(*fields, **options))
     return server
 
 
 async def echo(peer: Peer) -> None:
-    """Answer messages, and the close frame."""
-    server = await accept(peer, protocols=["chat"])
+    """Answer the handshake, messages, and the close frame."""
+    await chat(peer, await peer.head())
+
+
+async def chat(peer: Peer, head: bytes) -> None:
+    """Do that, the head of the handshake being read."""
+    server = await accept(peer, head=head, protocols=["chat"])
     while (message := await server.receive()).type is not WSMsgType.CLOSE:
         if message.type is WSMsgType.TEXT:
             await server.send(server.machine.send_text(message.data + "/answer"))
@@ -553,6 +564,37 @@ async def test_connection_lost_while_a_middleware_waits(serve: Any) -> None:
         assert counts(session) == (0, 0)
 
 
+class LostLink(BreakingLink):
+    """A link that delivers a 101 and breaks, before anybody looks."""
+
+    needs_drain = False
+
+    async def more(self) -> None:
+        """Deliver, then break."""
+        for data in self._answer:
+            self._receiver.bytes_received(data)
+        self.abort()
+
+    def pause_reading(self) -> None:
+        """There is nothing more to read."""
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_connection_lost_before_anybody_looks(pieces: int) -> None:
+    keeper = NoKeeper()
+    connection = ClientHTTPConnection(keeper, None)
+    head = b"HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"
+    LostLink(connection, *[head, b"\x81\x01a"][:pieces])
+    request = compose("GET", b"", {"Upgrade": "websocket", "Connection": "upgrade"})
+    answer = await connection.request(request, httpclient.ClientTimeout(), None, 1000)
+    assert answer.status == 101
+    exchange = Exchange(connection, connection.hold())
+    assert not exchange.active
+    assert keeper.dropped == 1
+    exchange.switch_ended()
+    assert keeper.dropped == 1
+
+
 async def test_plain_request_does_not_keep_a_101(serve: Any) -> None:
     closed = anyio.Event()
 
@@ -625,12 +667,40 @@ async def test_all_kinds_of_messages(serve: Any) -> None:
             assert received[:4] == ["a/answer", b"b", "[1]/answer", b"[2]"]
             assert received[4:] == ["raw/answer", "pieces/answer"]
             await ws.ping()
+            await ws.pong()
             await ws.send_str("behind")
             assert await ws.receive_str() == "behind/answer"
             assert ws.latency is not None
             with pytest.raises(httpclient.WSMessageTypeError):
                 await ws.send_str("x")
                 await ws.receive_bytes()
+
+
+async def test_pings_and_pongs(serve: Any) -> None:
+    async def script(peer: Peer) -> None:
+        server = await accept(peer)
+        for kind, payload in (
+            (WSMsgType.PING, b""),
+            (WSMsgType.PING, b"1"),
+            (WSMsgType.PONG, b""),
+            (WSMsgType.PONG, b"2"),
+        ):
+            assert (await server.receive())[:2] == (kind, payload)
+        await server.send(server.machine.send_text("good"))
+        await server.close()
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.ws_connect(origin.url) as ws:
+            await ws.ping()
+            await ws.ping(b"1")
+            await ws.pong()
+            await ws.pong(b"2")
+            assert await ws.receive_str() == "good"
+
+
+def test_json_of_a_message_may_be_anything() -> None:
+    assert httpclient.WSMessage(WSMsgType.TEXT, "[1]", "").json() == [1]
+    assert typing.get_type_hints(httpclient.WSMessage.json)["return"] is Any
 
 
 async def test_undecoded_text(serve: Any) -> None:

@@ -32,7 +32,9 @@ S172 S192 S196 S211
 
 # Row: the tests of other modules that decide it.
 ELSEWHERE: dict[str, str] = {
+    "S002": "test_websocket.py::test_loop_of_messages",
     "S005": "test_readme.py::test_block_serves_what_it_says",
+    "S006": "test_readme.py::test_websocket_block_greets",
     "S007": "test_run.py::test_run_app_ends_with_sigint_and_exits_0"
     " test_sites.py::test_site_default_ports",
     "S016": "test_middlewares.py::test_normalize_path_redirects",
@@ -58,6 +60,8 @@ ELSEWHERE: dict[str, str] = {
     "S051": "test_response_fields.py::test_cookies_are_sent",
     "S052": "test_file_response.py::test_plain_tcp_uses_sendfile",
     "S060": "test_sites.py::test_site_without_host_listens_on_all_interfaces",
+    "S065": "test_websocket.py::test_heartbeat"
+    " test_websocket.py::test_heartbeat_waits_for_the_handshake",
     "S066": "test_forms.py::test_multipart_is_parsed",
     "S067": "test_sub_applications.py"
     "::test_attributes_of_a_handler_are_seen_through_all_middlewares",
@@ -69,9 +73,11 @@ ELSEWHERE: dict[str, str] = {
     "S091": "test_request.py::test_target_is_told_in_all_its_forms"
     " test_application.py::test_routes_are_served",
     "S097": "test_sites.py::test_tls_site_is_secure",
-    # Of the AppRunner; the WebSocket handler of the row waits for WebSockets.
-    "S101": "test_runner.py::test_cleanup_closes_idle_connections",
+    "S101": "test_runner.py::test_cleanup_closes_idle_connections"
+    " test_websocket.py::test_loop_of_messages",
     "S113": "test_file_response.py::test_what_is_given_wins",
+    "S123": "test_websocket.py::test_head_of_the_handshake",
+    "S124": "test_websocket.py::test_body_of_the_handshake_is_read_first",
     "S127": "test_middlewares.py::test_normalize_path_looks_for_the_method_too"
     " test_middlewares.py::test_normalize_path_redirects_with_another_class",
     "S130": "test_exceptions.py::test_location_that_is_none"
@@ -100,6 +106,8 @@ ELSEWHERE: dict[str, str] = {
     "S176": "test_request.py::test_facts_of_the_connection_outlive_it",
     "S180": "test_run.py::test_debug_mode_shows_the_access_log",
     "S193": "test_middlewares.py::test_normalize_path_redirects",
+    "S196": "test_websocket.py::test_pings_and_pongs_without_payload"
+    " test_websocket.py::test_all_kinds_of_messages",
     "S200": "test_file_response.py::test_client_that_leaves"
     " test_file_response.py::test_shutdown_cuts_and_closes",
     "S205": "test_access_log.py::test_size_is_that_of_the_response_with_its_head",
@@ -109,15 +117,9 @@ ELSEWHERE: dict[str, str] = {
 # Row: why no test of this package decides it.
 NOT_HERE: dict[str, str] = {
     "S001": "needs the client, which this package must not import",
-    "S002": "WebSocket",
-    "S006": "WebSocket",
     "S013": "needs the client, and a clock; the benchmarks watch it",
-    "S065": "WebSocket",
     "S119": "TLS compression is the context's, and OpenSSL has none any more",
-    "S123": "WebSocket",
-    "S124": "WebSocket",
     "S151": "there are no example programs; those of the README, test_readme.py runs",
-    "S196": "WebSocket",
 }
 
 _IDS = re.compile(r"S[0-9]{3}(?:, S[0-9]{3})*(?=: )")

@@ -10,6 +10,8 @@ import pytest
 import httpserver as web
 from httpcore_proto import Limits
 
+from .test_websocket import open_socket
+
 README = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
 
@@ -50,6 +52,7 @@ EXPECTED: list[tuple[str, list[tuple[bytes, int, str]]]] = [
         "StreamResponse",
         [(get("/count/3"), 200, "0\n1\n2\n"), (get("/count/x"), 404, "404: Not Found")],
     ),
+    ("WebSocketResponse", [(get("/echo"), 400, "Upgrade does not say websocket\n")]),
     (
         "photo",
         [(FORM, 200, '{"user": "anna", "name": "a.png", "size": 4}')],
@@ -69,7 +72,7 @@ EXPECTED: list[tuple[str, list[tuple[bytes, int, str]]]] = [
 
 # With what each block calls `run_app`; the last one does not.
 RUNS: list[list[tuple[str, str | None]]] = [
-    *[[("asyncio", None)]] * 6,
+    *[[("asyncio", None)]] * 7,
     [("trio", None)],
     [("asyncio", "uvloop")],
     [],
@@ -111,6 +114,22 @@ def test_block_runs(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     exec(BLOCKS[number], {"__name__": "__main__", "__file__": __file__})
 
     assert runs == RUNS[number]
+
+
+async def test_websocket_block_greets(serve: Any) -> None:
+    namespace: dict[str, Any] = {"__name__": "readme", "__file__": __file__}
+    exec(next(block for block in BLOCKS if "WebSocketResponse" in block), namespace)
+
+    async with serve(namespace["app"]) as origin:
+        client = await open_socket(origin, path="/echo")
+        await client.text("Anna")
+        assert (await client.receive()).data == "Hello, Anna"
+        await client.send(client.machine.send_bytes(b"\0"))
+        assert (await client.receive()).data == b"\0"
+        await client.send(client.machine.send_close())
+        message = await client.receive()
+        assert message.type is web.WSMsgType.close
+        assert await client.end() is None
 
 
 async def test_table_of_limits_is_true() -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import httpserver as web
 from httpcore_proto import NEED_DATA, ConnectionClosed, LocalProtocolError
-from wsproto_async import ClientHandshake, Role, WebSocketConnection
+from wsproto_async import ClientHandshake, Role, WebSocket, WebSocketConnection
 
 from .conftest import Answer, Origin, Peer
 
@@ -587,6 +587,55 @@ async def test_pings_without_autoping(serve: Any) -> None:
     ]
 
 
+async def test_pings_and_pongs_without_payload(serve: Any) -> None:
+    served = Served()
+    async with serve(served.wait) as origin:
+        client = await open_socket(origin)
+        await served.ready.wait()
+        await served.socket.ping()
+        assert (await client.receive())[:2] == (web.WSMsgType.PING, b"")
+        await served.socket.pong()
+        assert (await client.receive())[:2] == (web.WSMsgType.PONG, b"")
+        served.go.set()
+        assert await client.close_code() == 1000
+
+
+async def test_loop_of_messages(serve: Any) -> None:
+    """Text, binary and the close code go both ways in a plain loop."""
+    codes = []
+
+    async def handler(request: web.Request) -> web.WebSocketResponse:
+        ws = web.WebSocketResponse()
+        await ws.prepare(request)
+        async for message in ws:
+            if message.type == web.WSMsgType.text:
+                if message.data == "close":
+                    await ws.close(code=4001)
+                else:
+                    await ws.send_str(message.data + "/answer")
+            elif message.type == web.WSMsgType.binary:
+                await ws.send_bytes(message.data)
+        codes.append(ws.close_code)
+        return ws
+
+    async with serve(handler) as origin:
+        for closes in ("client", "server"):
+            client = await open_socket(origin)
+            await client.text("a")
+            assert (await client.receive()).data == "a/answer"
+            await client.send(client.machine.send_bytes(b"b"))
+            assert (await client.receive()).data == b"b"
+            if closes == "server":
+                await client.text("close")
+                assert await client.close_code() == 4001
+            else:
+                await client.send(client.machine.send_close(4000))
+                assert (await client.receive()).data == 4000
+        await origin.no_connections()
+
+    assert codes == [4000, 4001]
+
+
 async def test_latency(serve: Any) -> None:
     served = Served()
     async with serve(served.wait) as origin:
@@ -1135,6 +1184,38 @@ async def test_shutdown_is_bounded(serve: Any, answers: bool) -> None:
     assert served.cancelled
 
 
+async def test_shutdown_with_the_client_gone_already(serve: Any, reset: Any) -> None:
+    served = Served()
+    async with serve(served.wait, shutdown_timeout=0.1) as origin:
+        client = await open_socket(origin)
+        await reset(client.peer)
+        (connection,) = origin.server.connections
+        while not connection._lost:
+            await anyio.lowlevel.checkpoint()
+
+    assert served.cancelled
+
+
+async def test_close_that_fails_is_logged(
+    serve: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a task of its own, which must not raise."""
+
+    async def close(self: WebSocket, *, code: int) -> bool:
+        raise ValueError("broken")
+
+    monkeypatch.setattr(WebSocket, "close", close)
+    served = Served()
+    async with serve(served.wait, shutdown_timeout=0.1) as origin:
+        client = await open_socket(origin)
+        await served.ready.wait()
+        await origin.runner.cleanup()
+        assert type(await client.receive()) is ConnectionClosed
+
+    assert served.cancelled
+    assert [text.partition("<")[0] for text in errors(caplog)] == ["error while closing "]
+
+
 async def test_cut_connection_ends_the_handler(serve: Any) -> None:
     served = Served()
     async with serve(served.wait) as origin:
@@ -1167,6 +1248,28 @@ async def test_heartbeat(serve: Any) -> None:
         assert ws.close_code == 1006
         served.go.set()
         await origin.no_connections()
+
+
+async def test_heartbeat_waits_for_the_handshake(serve: Any) -> None:
+    """A handshake may take longer than the heartbeat's time."""
+
+    async def prepare(request: web.Request, response: web.StreamResponse) -> None:
+        with anyio.move_on_after(0.05):
+            await anyio.sleep_forever()
+
+    served = Served()
+    served.socket = web.WebSocketResponse(heartbeat=0.01)
+    app = web.Application()
+    app.router.add_get("/", served.wait)
+    app.on_response_prepare.append(prepare)
+    async with serve(app) as origin:
+        client = await open_socket(origin)
+        for _ in range(3):
+            ping = await client.receive()
+            assert ping.type is web.WSMsgType.PING
+            await client.send(client.machine.send_pong(ping.data))
+        assert not served.socket.closed
+        served.go.set()
 
 
 async def test_application_of_websockets_declines(serve: Any) -> None:

@@ -210,8 +210,9 @@ async def test_server_that_is_silent(raw_server: RunServer) -> None:
         await peer.stream.receive()
 
     async with raw_server(script) as port:
-        with pytest.raises(TimeoutError):
-            await connect(f"ws://127.0.0.1:{port}/", timeout=0.02)
+        for heartbeat in (None, 1):
+            with pytest.raises(TimeoutError):
+                await connect(f"ws://127.0.0.1:{port}/", timeout=0.02, heartbeat=heartbeat)
 
 
 async def test_nobody_listens() -> None:

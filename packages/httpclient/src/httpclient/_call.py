@@ -246,6 +246,9 @@ class Call(CallOptions):
                 to = Destination(to.url, absolute_target(to), to.url)
                 headers = forwarded_headers(headers, proxy)
                 dropped -= {"proxy-authorization"}
+            else:
+                # Meant for the proxy, which hears of it with CONNECT alone (CVE-2023-32681).
+                dropped |= {"proxy-authorization"}
         return await self._dispatch(to, key, headers, cookie, dropped)
 
     def _dispatch(

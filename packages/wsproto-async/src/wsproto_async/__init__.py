@@ -1,8 +1,10 @@
-"""WebSocket without I/O, in both roles: RFC 6455, and permessage-deflate of RFC 7692.
+"""WebSocket for client and server: RFC 6455, and permessage-deflate of RFC 7692.
 
-`accept_handshake` and `ClientHandshake` are the opening handshake over header fields;
-`WebSocketConnection` is what follows: give it what arrives, take messages from it, write
-the bytes that its `send_...` return. The octets are `httpcore_proto`'s.
+`connect` and `serve` for programs that need no more; `WebSocket` over any link, which
+httpclient and httpserver use; `connect_frames` and `serve_frames` with a call per frame. Below
+them, and without I/O, `accept_handshake` and `ClientHandshake` are the opening handshake over
+header fields, and `WebSocketConnection` is what follows: give it what arrives, take messages
+from it, write the bytes that its `send_...` return. The octets are `httpcore_proto`'s.
 """
 
 from __future__ import annotations

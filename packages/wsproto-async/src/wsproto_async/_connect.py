@@ -113,20 +113,25 @@ def connect(
 
     async def open_web_socket() -> WebSocket:
         runtime = current_runtime()
-        opened = await open_link(
-            runtime,
-            url,
-            handshake,
-            headers=headers,
-            ssl=ssl,
-            server_hostname=server_hostname,
-            sock=sock,
-            timeout=timeout,
-        )
         kind: type[WebSocket] = WebSocket
         if options.get("heartbeat") and runtime.soon is None:
             await runtime.__aenter__()
             kind = _OwnRuntime
+        try:
+            opened = await open_link(
+                runtime,
+                url,
+                handshake,
+                headers=headers,
+                ssl=ssl,
+                server_hostname=server_hostname,
+                sock=sock,
+                timeout=timeout,
+            )
+        except BaseException:
+            if kind is _OwnRuntime:
+                await runtime.__aexit__(None, None, None)
+            raise
         machine = make_machine(Role.CLIENT, opened.agreement.deflate, options)
         ws = make_web_socket(kind, machine, runtime, opened.agreement.protocol, options)
         opened.link.hand_over(ws)

@@ -19,7 +19,7 @@ async def beat(ws: WebSocket, seconds: float) -> None:
     side closes, which has its own deadlines.
     """
     now = ws._runtime.now
-    while not ws._over and ws._machine.our_state is not WSState.CLOSED:
+    while not (ws._over or ws._lost) and ws._machine.our_state is not WSState.CLOSED:
         due = ws._heard_at + seconds
         if ws._paused or now() < due:
             await _rest(ws, max(due, now() + seconds / 2) if ws._paused else due)

@@ -19,6 +19,10 @@ from ._states import WSState
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
 
+# Octets from which on a payload is not copied behind its head; the number of aiohttp, below
+# which two pieces cost more than the copy.
+_COPY_LIMIT: Final = 16384
+
 
 class Outgoing(Receiving):
     """What writes to the link, in any number of tasks."""
@@ -54,11 +58,15 @@ class Outgoing(Receiving):
             LocalProtocolError: A message is half sent.
             OSError: As for `send_str`.
         """
+        machine, link = self._machine, self._link
+        compressed = compress is None or compress > 0
         try:
-            frame = self._machine.send_bytes(data, compress=compress is None or compress > 0)
+            if type(data) is bytes and len(data) >= _COPY_LIMIT and machine.sends_as_is(compressed):
+                link.writelines((machine.send_head(_BINARY, len(data)), data))
+            else:
+                link.write(machine.send_bytes(data, compress=compressed))
         except LocalProtocolError as exc:
             raise self._refusal(exc) from None
-        self._link.write(frame)
         if self._link.needs_drain:
             await self._drain()
 

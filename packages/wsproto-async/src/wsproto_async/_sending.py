@@ -99,6 +99,14 @@ class Sender(WebSocketState):
         """Whether messages that are sent go compressed unless told otherwise."""
         return self._deflater is not None
 
+    def sends_as_is(self, compress: bool) -> bool:
+        """Whether the payload of a message is sent unchanged, so that `send_head` will do.
+
+        Args:
+            compress: Whether to compress the message, where that was agreed on.
+        """
+        return self._role is Role.SERVER and not (compress and self._deflater is not None)
+
     def send_text(self, text: str, *, compress: bool = True) -> bytes:
         """Return the bytes of a text message; write them in order.
 
