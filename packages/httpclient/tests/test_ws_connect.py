@@ -9,6 +9,7 @@ import typing
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from multidict import CIMultiDict
 from yarl import URL
@@ -17,6 +18,7 @@ import httpclient
 from httpclient import WSCloseCode, WSMsgType
 from httpclient._connection import ClientHTTPConnection
 from httpclient._exchange import Exchange
+from httpclient._ws_connect import SocketTasks
 from httpcore_proto import NEED_DATA, ConnectionClosed, HttpVersion11, LocalProtocolError
 from wsproto_async import Role, WebSocketConnection, WSHandshakeError, accept_handshake
 
@@ -271,6 +273,35 @@ async def test_what_comes_while_a_middleware_waits_is_kept(serve: Any) -> None:
         assert await ws.receive_str() == "1"
         assert [len(message.data) async for message in ws] == [100_000] * 100
         assert ws.close_code == 4000
+
+
+async def test_server_is_stopped_while_a_middleware_waits(serve: Any) -> None:
+    sent = 0
+    seen = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal sent
+        server = await accept(peer)
+        while sent < 1000:
+            await server.send(server.machine.send_bytes(bytes(100_000)))
+            sent += 1
+        await server.close()
+
+    async def middleware(request: Any, handler: Any) -> Any:
+        nonlocal seen
+        response = await handler(request)
+        await anyio.wait_all_tasks_blocked()
+        seen = sent
+        return response
+
+    async with (
+        serve(script) as origin,
+        httpclient.ClientSession(middlewares=[middleware]) as session,
+        session.ws_connect(origin.url) as ws,
+    ):
+        assert seen < 300
+        for _ in range(1000):
+            assert len(await ws.receive_bytes()) == 100_000
 
 
 async def test_proxy_forwards_the_handshake(serve: Any) -> None:
@@ -595,6 +626,24 @@ async def test_connection_lost_before_anybody_looks(pieces: int) -> None:
     assert keeper.dropped == 1
 
 
+async def test_switch_leaves_no_deadline_of_the_request() -> None:
+    connection = ClientHTTPConnection(NoKeeper(), None)
+    link = SwitchedLink(connection, b"")
+    link.deadline = 5.0
+    Exchange(connection, connection.hold()).switch(connection)
+    assert link.deadline is None
+
+
+class SwitchedLink(LostLink):
+    """A link that may be given away."""
+
+    def hand_over(self, receiver: Any) -> None:
+        """Nobody is called."""
+
+    def resume_reading(self) -> None:
+        """There is nothing to read."""
+
+
 async def test_plain_request_does_not_keep_a_101(serve: Any) -> None:
     closed = anyio.Event()
 
@@ -606,9 +655,9 @@ async def test_plain_request_does_not_keep_a_101(serve: Any) -> None:
     headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
     headers["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
     async with serve(script) as origin, httpclient.ClientSession() as session:
-        async with session.get(origin.url, headers=headers) as answer:
-            assert answer.status == 101
-            assert await answer.read() == b""
+        answer = await session.get(origin.url, headers=headers)
+        assert answer.status == 101
+        assert await answer.read() == b""
         await closed.wait()
         assert counts(session) == (0, 0)
 
@@ -868,6 +917,42 @@ async def test_many_heartbeats(serve: Any) -> None:
                 tasks.start_soon(connect)
 
 
+async def test_closed_session_leaves_no_task(serve: Any) -> None:
+    """On trio heartbeats need a task, and that one a parent."""
+
+    async def script(peer: Peer) -> None:
+        await accept(peer)
+
+    async with serve(script) as origin:
+        await anyio.wait_all_tasks_blocked()
+        before = len(anyio.get_running_tasks())
+        session = httpclient.ClientSession()
+        for _ in range(2):
+            await session.ws_connect(origin.url, heartbeat=10)
+        await session.close()
+        while len(anyio.get_running_tasks()) > before:
+            await anyio.lowlevel.checkpoint()
+
+
+async def test_runtime_is_entered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks = SocketTasks()
+    kind = type(await tasks.runtime(entered=False))
+    enter = kind.__aenter__
+    entered = 0
+
+    async def count(self: Any) -> Any:
+        nonlocal entered
+        entered += 1
+        return await enter(self)
+
+    monkeypatch.setattr(kind, "__aenter__", count)
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon(lambda: tasks.runtime(entered=True))
+    assert entered == 1
+    await tasks.close()
+
+
 async def test_session_that_is_closed_ends_its_sockets(serve: Any) -> None:
     async def script(peer: Peer) -> None:
         server = await accept(peer)
@@ -907,9 +992,10 @@ async def test_class_that_fails_leaves_nothing(serve: Any) -> None:
         serve(echo) as origin,
         httpclient.ClientSession(ws_response_class=Broken) as session,
     ):
-        with pytest.raises(RuntimeError, match="broken"):
+        with pytest.raises(RuntimeError, match="broken") as caught:
             await session.ws_connect(origin.url)
         assert counts(session) == (0, 0)
+    assert caught.traceback  # which holds the response
 
 
 async def test_facts_of_the_response(serve: Any) -> None:

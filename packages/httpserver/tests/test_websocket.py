@@ -173,20 +173,22 @@ class Served:
 
 
 async def test_head_of_the_handshake(serve: Any) -> None:
+    facts = []
+
     async def handler(request: web.Request) -> web.WebSocketResponse:
         ws = web.WebSocketResponse()
         ws.headers["X-Own"] = "1"
         ws.headers["Content-Length"] = "7"
         ws.set_cookie("a", "b")
         await ws.prepare(request)
-        assert ws.prepared
-        assert (ws.status, ws.reason, ws.keep_alive) == (101, "Switching Protocols", False)
+        facts.extend([ws.prepared, ws.status, ws.reason, ws.keep_alive])
         await ws.prepare(request)
         return ws
 
     async with serve(handler) as origin:
         answer = await origin.ask(handshake(), bodiless=True)
 
+    assert facts == [True, 101, "Switching Protocols", False]
     assert answer.status_line == "HTTP/1.1 101 Switching Protocols"
     headers = answer.headers
     assert headers.pop("Date")
@@ -867,6 +869,22 @@ async def test_close_from_another_task(serve: Any) -> None:
     assert [message.type for message in served.received] == [web.WSMsgType.CLOSING]
 
 
+async def test_handler_that_returns_while_another_task_closes(serve: Any) -> None:
+    """The client still has its time to answer."""
+    served = Served()
+    async with ended(serve, served.wait) as client, anyio.create_task_group() as tasks:
+        await served.ready.wait()
+        tasks.start_soon(served.socket.close)
+        assert (await client.receive()).data == 1000
+        served.go.set()
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        await client.send(client.machine.send_close_reply())
+        assert await client.end() is None
+
+    assert served.socket.close_code == 1000
+
+
 async def test_close_is_bounded(serve: Any) -> None:
     served = Served()
     served.socket = ws = web.WebSocketResponse(timeout=0.05)
@@ -1050,7 +1068,7 @@ async def test_handler_is_cancelled_if_it_wants_that(serve: Any, reset: Any) -> 
     assert served.cancelled
 
 
-@pytest.mark.parametrize("closes", ["client", "server"])
+@pytest.mark.parametrize("closes", ["client", "server", "nobody"])
 async def test_handler_that_knows_of_the_end_is_not_cancelled(serve: Any, closes: str) -> None:
     """Else what it does behind its loop would be cut short."""
     finished = False
@@ -1059,10 +1077,10 @@ async def test_handler_that_knows_of_the_end_is_not_cancelled(serve: Any, closes
         nonlocal finished
         ws = web.WebSocketResponse()
         await ws.prepare(request)
-        if closes == "server":
-            await ws.close()
-        else:
+        if closes == "client":
             assert (await ws.receive()).type is web.WSMsgType.CLOSE
+        else:
+            await ws.close()
         await request.disconnected()
         for _ in range(5):
             await anyio.lowlevel.checkpoint()
@@ -1076,7 +1094,10 @@ async def test_handler_that_knows_of_the_end_is_not_cancelled(serve: Any, closes
         assert (await client.receive()).type is web.WSMsgType.CLOSE
         if closes == "server":
             await client.send(client.machine.send_close_reply())
-        await client.end()
+        if closes == "nobody":
+            await client.peer.close()
+        else:
+            await client.end()
         await origin.no_connections()
 
     assert finished
@@ -1101,7 +1122,7 @@ async def test_handler_timeout_is_for_responses(serve: Any) -> None:
 
 async def test_client_that_does_not_close_is_cut_off(serve: Any) -> None:
     """Both have sent their close frames, but the client keeps the connection open."""
-    async with serve(echo, sweep_interval=0.01) as origin:
+    async with serve(echo) as origin:
         client = await open_socket(origin)
         await client.send(client.machine.send_close())
         await origin.no_connections()

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from httpcore_proto import LocalProtocolError
-from httpcore_proto.aio import LinkLostError
+from httpcore_proto.aio import LinkLostError, current_runtime
 from wsproto_async import (
     Deflate,
     FrameListener,
@@ -204,7 +204,27 @@ async def test_server_that_resets(raw_server: RunServer) -> None:
             await connect(f"ws://127.0.0.1:{port}/")
 
 
-async def test_server_that_is_silent(raw_server: RunServer) -> None:
+async def spawns(runtime: Any) -> bool:
+    """Whether a runtime has tasks of its own."""
+    try:
+        runtime.spawn(anyio.lowlevel.checkpoint())
+    except RuntimeError:
+        return False
+    await anyio.lowlevel.checkpoint()
+    return runtime.soon is None
+
+
+async def test_server_that_is_silent(
+    raw_server: RunServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtimes: list[Any] = []
+
+    def record() -> Any:
+        runtimes.append(current_runtime())
+        return runtimes[-1]
+
+    monkeypatch.setattr("wsproto_async._connect.current_runtime", record)
+
     async def script(peer: Peer) -> None:
         await peer.until(b"\r\n\r\n")
         await peer.stream.receive()
@@ -213,6 +233,7 @@ async def test_server_that_is_silent(raw_server: RunServer) -> None:
         for heartbeat in (None, 1):
             with pytest.raises(TimeoutError):
                 await connect(f"ws://127.0.0.1:{port}/", timeout=0.02, heartbeat=heartbeat)
+            assert not await spawns(runtimes[-1])
 
 
 async def test_nobody_listens() -> None:
@@ -287,3 +308,4 @@ async def test_heartbeat_has_what_it_needs() -> None:
             assert await ws.receive_str() == "hello"
         assert ws.close_code == 1000
         assert not await ws.close()
+        assert not await spawns(ws._runtime)

@@ -131,9 +131,12 @@ async def test_handler_sees_the_request() -> None:
     assert seen == ["/p?q", "1", "a", "127.0.0.1"]
 
 
-async def test_handler_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("error", [ValueError, OSError])
+async def test_handler_that_raises(
+    caplog: pytest.LogCaptureFixture, error: type[Exception]
+) -> None:
     async def handler(ws: WebSocket) -> None:
-        raise ValueError("handler's own")
+        raise error("handler's own")
 
     async with serve(handler, "127.0.0.1") as server:
         async with connect(url(server)) as ws:
@@ -219,7 +222,11 @@ async def test_octet_by_octet_and_all_at_once() -> None:
         (HANDSHAKE + b"X: " + b"a" * 100_000, 431, b""),
     ],
 )
-async def test_refusals(request_: bytes, status: int, words: bytes) -> None:
+async def test_refusals(
+    request_: bytes, status: int, words: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client is told, and sees the end at once."""
+    monkeypatch.setattr("wsproto_async._accepting._LINGER", 1000)
     async with serve(echo, "127.0.0.1") as server:
         answer = await ask(server, request_)
         assert answer.startswith(b"HTTP/1.1 %d " % status)
@@ -373,6 +380,28 @@ async def test_close_that_is_cancelled() -> None:
                 await server.close()
             assert scope.cancelled_caught
             assert not server.connections
+
+
+async def test_close_goes_on_reading_when_the_receiver_is_cancelled() -> None:
+    """On trio nobody else does: of the tasks that wait one reads, and another takes over."""
+    go_on = anyio.Event()
+
+    async def handler(ws: WebSocket) -> None:
+        await go_on.wait()
+        assert (await ws.receive()).type is WSMsgType.CLOSE
+
+    async with serve(handler, "127.0.0.1") as server:
+        ws = await connect(url(server))
+        async with anyio.create_task_group() as tasks:
+            async with anyio.create_task_group() as receiving:
+                receiving.start_soon(ws.receive)
+                await anyio.wait_all_tasks_blocked()
+                tasks.start_soon(ws.close)
+                await anyio.wait_all_tasks_blocked()
+                receiving.cancel_scope.cancel()
+            await anyio.wait_all_tasks_blocked()
+            go_on.set()
+        assert ws.close_code == 1000
 
 
 async def test_serve_forever() -> None:

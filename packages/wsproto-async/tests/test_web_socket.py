@@ -173,10 +173,13 @@ async def test_pongs_are_dropped_and_timed(pair: MakePair) -> None:
     assert await far.frame() == (0x89, b"now")
     await far.send((0x8A, b"other"))
     assert ws.latency is None
-    await far.send((0x8A, b"now"), (0x8A, b"now"), (0x81, b"done"))
+    await far.send((0x8A, b"now"))
+    latency = ws.latency
+    assert latency is not None
+    assert 0 <= latency < 10
+    await far.send((0x8A, b"now"), (0x81, b"done"))
     assert await ws.receive() == text("done")
-    assert ws.latency is not None
-    assert 0 <= ws.latency < 10
+    assert ws.latency == latency
 
 
 async def test_control_frames_by_hand(pair: MakePair) -> None:
@@ -741,6 +744,7 @@ async def test_violations(pair: MakePair, near: Role, sent: bytes | None, code: 
         await far.write(b"it goes on and on")
         await far.end()
         assert far.eof
+        assert not far.lost
         far.link.close()
         await far.link.wait_closed()
     (message,) = received
@@ -800,6 +804,17 @@ async def test_loss(pair: MakePair, how: str) -> None:
         await ws.send_str("x")
     assert ended == [1]
     assert ws.get_extra_info("peername", "gone") == "gone"
+
+
+async def test_end_without_a_close_frame_while_nobody_receives(pair: MakePair) -> None:
+    """Nothing can follow: senders are told, and the link is not left half open."""
+    ws, far = pair()
+    far.link.write_eof()
+    await far.link.drain()
+    await far.end()
+    assert far.lost
+    with pytest.raises(LinkLostError):
+        await ws.send_str("x")
 
 
 async def test_loss_while_receiving(pair: MakePair) -> None:

@@ -90,7 +90,8 @@ class OutgoingRequest:
         traces: The traces of the call; set with `watch`.
         tracker: The tracker of the call; set with `watch`.
         progress: Called with each advance of the body; set with `watch`.
-        whole: Whether it is one write, and nobody watches.
+        plain: Whether it is a head and bytes, sent as they are, and nobody watches.
+        whole: Whether it is that, and small enough for one piece.
     """
 
     __slots__ = (
@@ -101,6 +102,7 @@ class OutgoingRequest:
         "head",
         "method",
         "payload",
+        "plain",
         "preset_fields",
         "progress",
         "traces",
@@ -129,9 +131,10 @@ class OutgoingRequest:
         self.traces: Traces | None = None
         self.tracker: UploadTracker | None = None
         self.progress: Progress | None = None
-        self.whole: bool = payload is None and (
-            not body or (len(body) <= MAX_JOINED and coding is None and not expects_continue)
+        self.plain: bool = payload is None and (
+            not body or (coding is None and not expects_continue)
         )
+        self.whole: bool = self.plain and len(body) <= MAX_JOINED
 
     def watch(
         self,
@@ -145,7 +148,7 @@ class OutgoingRequest:
         self.tracker = tracker
         self.progress = progress
         if traces is not None or tracker is not None or progress is not None:
-            self.whole = False
+            self.plain = self.whole = False
 
     @property
     def replayable(self) -> bool:

@@ -84,6 +84,7 @@ class Upload:
         drain: Awaits the link, within `write`; raises `UploadStoppedError` if the link breaks
             and there is a response.
         in_steps: Whether to write no more than 64 KiB at once.
+        written: Whether all is written, and only the link has to send it.
 
     Attributes:
         response: The response that came before the end.
@@ -106,6 +107,7 @@ class Upload:
         "_size",
         "_stopped",
         "_watched",
+        "_written",
         "response",
         "torn",
     )
@@ -117,6 +119,7 @@ class Upload:
         machine: ClientConnection,
         drain: Callable[[Awaitable[bool | None]], Awaitable[bool | None]],
         in_steps: bool,
+        written: bool = False,
     ) -> None:
         self._request = request
         self._link = link
@@ -124,6 +127,7 @@ class Upload:
         self._drain = drain
         self._watched = request.tracker is not None or request.progress is not None
         self._in_steps = in_steps or self._watched
+        self._written = written
         self._encoder: AsyncEncoder | None = None
         self._size = request.size  # on the wire, without framing
         self._sent = 0
@@ -240,6 +244,10 @@ class Upload:
     async def _send(self) -> None:
         request, link, machine = self._request, self._link, self._machine
         payload, body = request.payload, request.body
+        if self._written:
+            await self._drained()
+            self._end()
+            return
         if payload is not None and payload.consumed:
             raise PayloadConsumedError(
                 f"{type(payload).__name__} was sent or closed, and cannot be had again"

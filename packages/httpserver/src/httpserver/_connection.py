@@ -368,9 +368,7 @@ class HTTPConnection(Answering):
         self._request = None
         if not machine.reusable or server.closing:
             if self._other is not None:
-                # What is buffered was handed on; a client that does not close is cut off.
-                self.deadline = server.clock + LINGER_AFTER_CLOSE
-                self.link.close()
+                pass  # another task closes it, in its own time
             elif machine.buffered or self._error is not None:
                 self._linger()
             else:

@@ -380,7 +380,6 @@ class WebSocket(Outgoing):
                 await self._more(deadline)
         except TimeoutError as exc:
             self._exception = exc
-            self._link.abort()
         except BaseException:
             await self._drop()
             raise
