@@ -34,7 +34,7 @@ PACKAGES = {
 IMPORT_NAMES = [name.replace("-", "_") for name in PACKAGES]
 EXTRAS = {
     "httpcore-proto": "[aio,brotli,zstd]",
-    "httpclient": "[trio,uvloop]",
+    "httpclient": "[cli,trio,uvloop]",
     "httpserver": "[reload,trio,uvloop]",
 }
 

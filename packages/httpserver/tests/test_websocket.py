@@ -553,12 +553,15 @@ async def test_undecoded_text(serve: Any) -> None:
         ws = web.WebSocketResponse(decode_text=False)
         await ws.prepare(request)
         await ws.send_bytes((await ws.receive()).data)
+        await ws.send_bytes(await ws.receive_str())  # type: ignore[arg-type]  # so in aiohttp
+        await ws.send_json(await ws.receive_json())
         return ws
 
     async with serve(handler) as origin:
         client = await open_socket(origin)
-        await client.text("ä")
-        assert (await client.receive()).data == "ä".encode()
+        for text, answer in (("ä", "ä".encode()), ("b", b"b"), ("[1]", "[1]")):
+            await client.text(text)
+            assert (await client.receive()).data == answer
 
 
 async def test_ping_is_answered_while_the_handler_is_busy(serve: Any) -> None:

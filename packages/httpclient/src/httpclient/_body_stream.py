@@ -74,7 +74,7 @@ class BodyStream(StreamReader):
 
     def note(self, size: int) -> None:
         """Count bytes that were received without being fed."""
-        self.total_bytes += size
+        self.total_bytes: int = self.total_bytes + size
 
     @property
     def received_trailers(self) -> CIMultiDictProxy[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from wsproto_async import WebSocket, WebSocketConnection
 
@@ -26,8 +26,8 @@ class ClientWebSocketResponse(WebSocket):
         **options: As for `wsproto_async.WebSocket`.
     """
 
-    lost_error = ClientConnectionResetError
-    pong_error = ServerTimeoutError
+    lost_error: ClassVar[type[OSError]] = ClientConnectionResetError
+    pong_error: ClassVar[type[Exception]] = ServerTimeoutError
 
     def __init__(
         self,

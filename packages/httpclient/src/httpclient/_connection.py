@@ -67,7 +67,8 @@ class ClientHTTPConnection(Receiving):
             return
         if self._news and self._busy and self._upload is None:
             self._read_ahead()
-        self.received = self._news = True
+        self._news = True
+        self.received: bool = True
         self._machine.receive_data(data)
         if not self._busy:
             self._link.abort()
@@ -140,7 +141,8 @@ class ClientHTTPConnection(Receiving):
             Exception: What the body raises. ValueError: The request is not fit to be sent.
         """
         self._busy = True
-        self.received = self._news = False
+        self._news = False
+        self.received = False
         self._timeout = timeout
         self._total_at = total_at
         self._read_bufsize = read_bufsize
@@ -263,4 +265,4 @@ class ClientHTTPConnection(Receiving):
         """Note how long the server keeps connections; it says the same each time."""
         match = _KEEP_ALIVE.search(head.headers.get("Keep-Alive", ""))
         if match is not None:
-            self.keepalive_hint = float(match[1])
+            self.keepalive_hint: float | None = float(match[1])

@@ -180,7 +180,7 @@ class UnixClientConnectorError(ClientConnectorError):
     def __init__(self, path: str, connection_key: ConnectionKey, os_error: OSError) -> None:
         super().__init__(connection_key, os_error)
         self._path = path
-        self.args = (path, connection_key, os_error)
+        self.args: tuple[Any, ...] = (path, connection_key, os_error)
 
     @property
     def path(self) -> str:
@@ -327,7 +327,7 @@ class ClientResponseError(ClientError):
         if state["headers"] is not None:
             state["headers"] = CIMultiDictProxy(state["headers"])
         self.__dict__.update(state)
-        self.args = (self.request_info, self.history)
+        self.args: tuple[Any, ...] = (self.request_info, self.history)
 
 
 class ClientHttpProxyError(ClientResponseError):
@@ -463,6 +463,6 @@ class DownloadDigestError(DownloadError):
 
     def __init__(self, expected: str, actual: str, url: URL) -> None:
         super().__init__(f"digest {actual}, expected {expected}", "digest", url)
-        self.args = (expected, actual, url)
+        self.args: tuple[Any, ...] = (expected, actual, url)
         self.expected = expected
         self.actual = actual

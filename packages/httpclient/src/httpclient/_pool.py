@@ -57,8 +57,8 @@ class Ticket(Generic[C]):
     __slots__ = ("__weakref__", "connection", "place", "served", "until")
 
     def __init__(self, place: Place[C]) -> None:
-        self.place = place
-        self.served = False
+        self.place: Place[C] = place
+        self.served: bool = False
         self.connection: C | None = None
         self.until: float = 0.0
 
@@ -80,8 +80,8 @@ class Pool(Generic[C]):
         limit_per_host: int,
         origin: Callable[[Hashable], Hashable] | None = None,
     ) -> None:
-        self.limit = limit
-        self.limit_per_host = limit_per_host
+        self.limit: int = limit
+        self.limit_per_host: int = limit_per_host
         self._places: dict[Hashable, Place[C]] = {}
         self._active = 0
         self._line: OrderedDict[Ticket[C], None] = OrderedDict()

@@ -84,10 +84,10 @@ class Tally:
 
     def __init__(self, origin: Hashable) -> None:
         self.origin: Hashable = origin
-        self.places = 0  # of the pool that are counted here; with none it is at rest
-        self.opened = 0
-        self.failed = 0
-        self.reused = 0
+        self.places: int = 0  # of the pool that are counted here; with none it is at rest
+        self.opened: int = 0
+        self.failed: int = 0
+        self.reused: int = 0
         self.closed: dict[str, int] = {}
 
     def close(self, reason: str) -> None:

@@ -130,8 +130,8 @@ class ClientResponse(ResponseHead):
         self._request = request
         self._head = head
         self._history = ()
-        self.method = request.method
-        self.status = head.status
+        self.method: str = request.method
+        self.status: int = head.status
         self._traces = traces
         self._body: bytes | None = None
         self._guessed: str | None = None

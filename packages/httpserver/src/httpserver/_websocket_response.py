@@ -265,8 +265,7 @@ class WebSocketResponse(StreamResponse):
         """Return the error with which it ended; None if there was none."""
         return None if self._socket is None else self._socket.exception()
 
-    # Sending. What all of these raise:
-    # RuntimeError before `prepare`, OSError when the client is gone or it is closed.
+    # Sending.
 
     async def ping(self, message: Octets = b"") -> None:
         """Send a ping.
@@ -375,17 +374,19 @@ class WebSocketResponse(StreamResponse):
         return message
 
     async def receive_str(self, *, timeout: float | None = None) -> str:
-        """Receive a text message and return its text.
+        """Receive a text message and return its text; its `bytes` without `decode_text`.
 
         Raises:
             WSMessageTypeError: Something else came, also if that is the end.
             RuntimeError, TimeoutError: As for `receive`.
         """
-        return str(await self._receive(WSMsgType.TEXT, timeout))
+        text: str = await self._receive(WSMsgType.TEXT, timeout)
+        return text
 
     async def receive_bytes(self, *, timeout: float | None = None) -> bytes:
         """Receive a binary message and return its octets; as `receive_str`."""
-        return bytes(await self._receive(WSMsgType.BINARY, timeout))
+        octets: bytes = await self._receive(WSMsgType.BINARY, timeout)
+        return octets
 
     async def receive_json(
         self, *, loads: Callable[[Any], Any] = json.loads, timeout: float | None = None
