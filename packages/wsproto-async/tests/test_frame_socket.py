@@ -368,6 +368,20 @@ async def test_echo(compress: bool, size: int) -> None:
     assert targets == ["/here"]
 
 
+async def test_pieces_between_client_and_server() -> None:
+    with anyio.fail_after(PATIENCE):
+        async with serve_frames(lambda request: Recorder(), "127.0.0.1", pieces=True) as server:
+            async with connect(f"ws://127.0.0.1:{server.port}/") as ws:
+                (served,) = server.connections
+                listener = served._listener
+                assert isinstance(listener, Recorder)
+                await ws.send_fragment(b"one", last=False)
+                while not listener.frames:
+                    await anyio.lowlevel.checkpoint()
+                await ws.send_fragment(b"two", last=True)
+    assert listener.frames == [(BINARY, b"one", False), (BINARY, b"two", True)]
+
+
 async def test_server_closes_its_clients() -> None:
     listeners: list[Recorder] = []
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final, Protocol, TypeAlias
 
+import anyio
+
 import httpcore_proto
 from httpcore_proto import Limits
 from httpcore_proto.aio import Runtime, StreamReader, Task, Waiter, current_runtime
@@ -238,13 +240,8 @@ class Server:
         if not self.connections:
             return
         self._all_ended = waiter = self.runtime.waiter()
-        timer = self.runtime.spawn(self._set_after(waiter, timeout))
         try:
-            await waiter.wait()
+            with anyio.move_on_after(timeout):
+                await waiter.wait()
         finally:
-            timer.cancel()
             self._all_ended = None
-
-    async def _set_after(self, waiter: Waiter, seconds: float) -> None:
-        await self.runtime.sleep(seconds)
-        waiter.set()

@@ -61,11 +61,13 @@ class AnyioTask:
 
     async def run(self, coroutine: Coroutine[Any, Any, Any]) -> None:
         """Await the coroutine; an error ends this task only, not its siblings."""
-        with self._scope:
-            try:
+        try:
+            with self._scope:
                 await coroutine
-            except Exception:
-                _logger.exception("task %r failed", coroutine)
+        except Exception:
+            _logger.exception("task %r failed", coroutine)
+        finally:
+            coroutine.close()  # a loop that is torn down may not have begun it
 
 
 class AnyioListener:
@@ -166,7 +168,11 @@ class AnyioRuntime:
             coroutine.close()
             raise RuntimeError("the runtime has no task group: enter it with `async with`")
         task = AnyioTask()
-        self._group.start_soon(task.run, coroutine)
+        try:
+            self._group.start_soon(task.run, coroutine)
+        except BaseException:
+            coroutine.close()
+            raise
         return task
 
     async def connect_tcp(
@@ -277,6 +283,8 @@ def _start_host(host: Callable[[], Coroutine[Any, Any, None]]) -> None:
 
         # Ctrl+C belongs to the main task; in one outside of it, it would end trio itself.
         trio.lowlevel.enable_ki_protection(AnyioTask.run)
+        # In the middle of this it would leave a task behind that was never begun.
+        trio.lowlevel.enable_ki_protection(AnyioRuntime.spawn)
         # With our context: handlers see the variables of whoever made the server.
         trio.lowlevel.spawn_system_task(host, context=contextvars.copy_context())
     else:
