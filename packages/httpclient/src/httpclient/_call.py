@@ -8,7 +8,7 @@ each.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import anyio
 from multidict import CIMultiDict
@@ -41,9 +41,6 @@ from ._trace_params import (
 )
 from ._tracing import Traces
 from ._url import ConnectionKey, Destination
-
-if TYPE_CHECKING:
-    pass
 
 # RFC 9110 section 9.2.2, and RFC 10008 section 2 for QUERY: safe to send again.
 _IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"})

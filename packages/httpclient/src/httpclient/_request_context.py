@@ -1,25 +1,24 @@
-"""A request that was asked for, and not yet awaited."""
+"""What a session was asked for, and not yet awaited."""
 
 from __future__ import annotations
 
 from collections.abc import Coroutine, Generator
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from ._response import ClientResponse
 
+T = TypeVar("T")
 
-class RequestContext(Coroutine[Any, Any, ClientResponse]):
-    """A request that was asked for: await it, or enter it with `async with`, once.
 
-    Leaving the context releases the response.
-    """
+class Pending(Coroutine[Any, Any, T], Generic[T]):
+    """Something that was asked for: await it, or enter it with `async with`, once."""
 
-    __slots__ = ("_coroutine", "_response")
+    __slots__ = ("_coroutine", "_result")
 
-    _response: ClientResponse
+    _result: T
 
-    def __init__(self, coroutine: Coroutine[Any, Any, ClientResponse]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
         self._coroutine = coroutine
 
     def send(self, value: Any) -> Any:
@@ -31,14 +30,28 @@ class RequestContext(Coroutine[Any, Any, ClientResponse]):
         return self._coroutine.throw(*args)
 
     def close(self) -> None:
-        """Drop the request, as a coroutine does."""
+        """Drop it, as a coroutine does."""
         self._coroutine.close()
 
-    def __await__(self) -> Generator[Any, Any, ClientResponse]:
+    def __await__(self) -> Generator[Any, Any, T]:
         return self._coroutine.__await__()
 
+    async def __aenter__(self) -> T:
+        self._result = await self._coroutine
+        return self._result
+
+
+class RequestContext(Pending[ClientResponse]):
+    """A request that was asked for: await it, or enter it with `async with`, once.
+
+    Leaving the context releases the response.
+    """
+
+    __slots__ = ()
+
     async def __aenter__(self) -> ClientResponse:
-        self._response = response = await self._coroutine
+        # Not through super(): that is one more coroutine per request.
+        self._result = response = await self._coroutine
         response.enter()
         return response
 
@@ -48,4 +61,4 @@ class RequestContext(Coroutine[Any, Any, ClientResponse]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._response.leave()
+        self._result.leave()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Final, TypedDict
 
 import anyio
 from multidict import CIMultiDict
@@ -25,6 +25,7 @@ from wsproto_async import (
 from ._call import Call
 from ._client_web_socket import ClientWebSocketResponse
 from ._errors import WSServerHandshakeError
+from ._request_context import Pending
 from ._tls import TLSSetting
 from ._url import Query
 
@@ -110,37 +111,13 @@ class WSOptions(TypedDict, total=False):
     decode_text: bool
 
 
-class WSConnectContext(Coroutine[Any, Any, ClientWebSocketResponse]):
+class WSConnectContext(Pending[ClientWebSocketResponse]):
     """A WebSocket that was asked for: await it, or enter it with `async with`, once.
 
     Leaving the context closes the WebSocket.
     """
 
-    __slots__ = ("_coroutine", "_socket")
-
-    _socket: ClientWebSocketResponse
-
-    def __init__(self, coroutine: Coroutine[Any, Any, ClientWebSocketResponse]) -> None:
-        self._coroutine = coroutine
-
-    def send(self, value: Any) -> Any:
-        """Go on, as a coroutine does."""
-        return self._coroutine.send(value)
-
-    def throw(self, *args: Any) -> Any:
-        """Raise inside, as a coroutine does."""
-        return self._coroutine.throw(*args)
-
-    def close(self) -> None:
-        """Drop it, as a coroutine does."""
-        self._coroutine.close()
-
-    def __await__(self) -> Generator[Any, Any, ClientWebSocketResponse]:
-        return self._coroutine.__await__()
-
-    async def __aenter__(self) -> ClientWebSocketResponse:
-        self._socket = await self._coroutine
-        return self._socket
+    __slots__ = ()
 
     async def __aexit__(
         self,
@@ -148,7 +125,7 @@ class WSConnectContext(Coroutine[Any, Any, ClientWebSocketResponse]):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._socket.close()
+        await self._result.close()
 
 
 async def ws_connect(
