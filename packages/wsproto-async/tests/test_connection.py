@@ -666,3 +666,53 @@ def test_any_octets_end_in_a_code(data: bytes, cuts: list[int]) -> None:
         connection = WebSocketConnection(role, deflate=DEFLATE, decode_text=decode_text)
         _, code = outcome(connection, *[data[a:b] for a, b in itertools.pairwise(edges)])
         assert code in (None, 1002, 1007, 1009)
+
+
+@pytest.mark.parametrize("decode_text", [True, False])
+@pytest.mark.parametrize("size", [1, 5, 8, 60, 1000])
+def test_short_way_for_a_message(decode_text: bool, size: int) -> None:
+    """`take_message` finds what `receive_data` and `next_event` do, however the octets are cut."""
+    wire = b"".join(
+        [
+            frame(0x81, b"text"),
+            frame(0x82, b"binary"),
+            frame(0x01, b"frag"),
+            frame(0x89, b"ping"),
+            frame(0x80, b"ment"),
+            frame(0xC2, deflated(b"deflated")),
+            *[frame(0x82, b"%d" % number) for number in range(100)],
+            frame(0x81, b"last"),
+        ]
+    )
+    pieces = [wire[at : at + size] for at in range(0, len(wire), size)]
+    one, other = (
+        WebSocketConnection(Role.SERVER, deflate=DEFLATE, decode_text=decode_text) for _ in "12"
+    )
+    found: list[Any] = []
+    for piece in pieces:
+        message = one.take_message(piece)
+        if message is not None:
+            found.append(message)
+        while (event := one.next_event()) is not NEED_DATA:
+            found.append(event)
+    assert found == events(other, *pieces)
+    assert len(found) == 106
+
+
+@pytest.mark.parametrize(
+    "wrong", [frame(0x81, b"\xff"), frame(0x83), frame(0x82, b"good") + b"\xff\xff", frame(0x88)]
+)
+def test_short_way_refuses_what_is_no_message(wrong: bytes) -> None:
+    one, other = WebSocketConnection(Role.SERVER), WebSocketConnection(Role.SERVER)
+    assert one.take_message(wrong) is None
+    other.receive_data(wrong)
+    for _ in range(3):
+        outcomes: list[Any] = []
+        for connection in (one, other):
+            try:
+                outcomes.append(connection.next_event())
+            except WebSocketError as exc:
+                outcomes.append((exc.code, exc.rule))
+        assert outcomes[0] == outcomes[1]
+    assert one.take_message(frame(0x82, b"dropped")) is None
+    assert one.buffered == 0

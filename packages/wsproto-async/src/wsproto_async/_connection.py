@@ -54,6 +54,8 @@ _RESUME: Final = 0x80
 _PIECE: Final = 65536
 _CONNECTION_CLOSED: Final = ConnectionClosed()
 _TYPES: Final = {kind.value: kind for kind in WSMsgType}
+# Members of an enum are slow to look up on its class (Python 3.11).
+_OPEN: Final = WSState.OPEN
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
 _Utf8Decoder: Final = codecs.getincrementaldecoder("utf-8")
@@ -173,8 +175,38 @@ class WebSocketConnection(Sender):
         if self._data:
             data = self._data[self._offset :] + data
             self._offset = 0
-        if self.their_state is WSState.OPEN:
+        if self.their_state is _OPEN:
             self._data = data
+
+    def take_message(self, data: bytes) -> WSMessage | None:
+        """Take bytes, and return the message that they are: a short way for most reads.
+
+        Args:
+            data: As for `receive_data`.
+
+        Returns:
+            The only event, if it is a message that came plain and nothing waits; else None,
+            and `next_event` tells.
+        """
+        if self._data or self._frames or self.their_state is not _OPEN:
+            self.receive_data(data)
+            return None
+        reader = self._reader
+        frames = reader.read(data)
+        if len(frames) == 1 and reader.position == len(data) and reader.fault is None:
+            kind, payload = frames[0]
+            if kind == BINARY:
+                return _new(WSMessage, (_BINARY, payload, ""))
+            if kind == TEXT and self._decode_text:
+                try:
+                    return _new(WSMessage, (_TEXT, payload.decode(), ""))
+                except UnicodeDecodeError:
+                    pass  # so will `next_event`, and say so
+        self._frames.extend(frames)
+        if reader.position < len(data):
+            self._data = data
+            self._offset = reader.position
+        return None
 
     def receive_eof(self) -> None:
         """The peer sends nothing more."""

@@ -20,6 +20,13 @@ from ._states import WSState
 # `WebSocket`, whose number is aiohttp's.
 _CLOSE_TIMEOUT: Final = 10.0
 
+# Members of an enum are slow to look up on its class (Python 3.11).
+_TEXT: Final = WSMsgType.TEXT
+_BINARY: Final = WSMsgType.BINARY
+_CLOSE: Final = WSMsgType.CLOSE
+_PING: Final = WSMsgType.PING
+_PONG: Final = WSMsgType.PONG
+
 _logger: Final = logging.getLogger("wsproto_async")
 
 
@@ -179,7 +186,7 @@ class FrameSocket:
             self.link.close()
             return
         kind: WSMsgType = event[0]  # type: ignore[index]  # all others are tuples
-        if kind is WSMsgType.CLOSE:
+        if kind is _CLOSE:
             self._over = True
             self.link.write(self._machine.send_close_reply())
             self.link.close()
@@ -187,7 +194,7 @@ class FrameSocket:
         payload: Any = event[1]  # type: ignore[index]
         last = event.last if type(event) is WSFragment else True
         self._listener.frame_received(self, kind, memoryview(payload), last)
-        if kind is WSMsgType.PING and self._machine.our_state is not WSState.CLOSED:
+        if kind is _PING and self._machine.our_state is not WSState.CLOSED:
             self.link.write(self._machine.send_pong(payload))
 
     def _fail(self, exc: Exception) -> None:
@@ -219,13 +226,13 @@ class FrameSocket:
             ValueError: `kind` is another one.
         """
         machine = self._machine
-        if kind is WSMsgType.BINARY:
+        if kind is _BINARY:
             frame = machine.send_bytes(payload, compress=compress)
-        elif kind is WSMsgType.TEXT:
+        elif kind is _TEXT:
             frame = machine.send_encoded_text(payload, compress=compress)
-        elif kind is WSMsgType.PING:
+        elif kind is _PING:
             frame = machine.send_ping(payload)
-        elif kind is WSMsgType.PONG:
+        elif kind is _PONG:
             frame = machine.send_pong(payload)
         else:
             raise ValueError(f"cannot send {kind!r}, only TEXT, BINARY, PING and PONG")

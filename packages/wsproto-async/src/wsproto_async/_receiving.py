@@ -36,8 +36,11 @@ OVERHEAD: Final = 128
 # section 5.5.3 allows.
 _MAX_UNSENT_PONGS: Final = 65536
 
+# Members of an enum are slow to look up on its class (Python 3.11).
 _TEXT: Final = WSMsgType.TEXT
 _BINARY: Final = WSMsgType.BINARY
+_CLOSE: Final = WSMsgType.CLOSE
+_PONG: Final = WSMsgType.PONG
 
 
 class Receiving:
@@ -130,11 +133,16 @@ class Receiving:
 
     def bytes_received(self, data: bytes) -> None:
         """Take bytes, and everything that they complete."""
-        self._machine.receive_data(data)
         if self._heart is not None:
             self._heard_at = self._runtime.now()
         if self._parsing:
-            self._parse()
+            message = self._machine.take_message(data)
+            if message is None or self._closing:
+                self._parse()
+            else:
+                self._enqueue(message, message[1])
+        else:
+            self._machine.receive_data(data)
         if self._owed_pong is not None and not self._link.needs_drain:
             self._pay_pong()
         if self._waiters:
@@ -179,20 +187,25 @@ class Receiving:
                 if kind is _TEXT or kind is _BINARY:
                     if self._closing:
                         continue
-                elif kind is WSMsgType.CLOSE:
+                elif kind is _CLOSE:
                     self._put_last(event)
                     return
                 elif not self._control(kind, payload):
                     continue
-                self._queue.append(event)
-                self._queued += OVERHEAD + len(payload)
-                if self._queued > self._max_queue:
-                    self._parsing = False
-                    self._paused = True
-                    self._link.pause_reading()
+                self._enqueue(event, payload)
+                if self._paused:
                     return
         except WebSocketError as exc:
             self._put_last(exc)
+
+    def _enqueue(self, event: WSEvent, payload: str | bytes) -> None:
+        """Queue a message; stop reading if there is no room for more."""
+        self._queue.append(event)
+        self._queued += OVERHEAD + len(payload)
+        if self._queued > self._max_queue:
+            self._parsing = False
+            self._paused = True
+            self._link.pause_reading()
 
     def _put_last(self, event: WSEvent | Exception) -> None:
         """Queue what ends the peer's direction."""
@@ -205,7 +218,7 @@ class Receiving:
 
     def _control(self, kind: WSMsgType, payload: bytes) -> bool:
         """Take a ping or pong; whether it is to be received as a message."""
-        if kind is WSMsgType.PONG:
+        if kind is _PONG:
             if self._pinged is not None and self._pinged[0] == payload:
                 self.latency = time.perf_counter() - self._pinged[1]
                 self._pinged = None
@@ -255,14 +268,7 @@ class Receiving:
             TimeoutError: `deadline` passed.
         """
         if not self._reading and not self._lost:
-            self._reading = True
-            self._link.deadline = deadline
-            try:
-                await self._link.more()
-            finally:
-                self._reading = False
-                if self._waiters:
-                    self._wake()
+            await self._read(deadline)
             return
         waiter = self._runtime.waiter()
         self._waiters.append(waiter)
@@ -271,6 +277,17 @@ class Receiving:
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
+
+    async def _read(self, deadline: float | None) -> None:
+        """Wait for news as the one task that is in the link's `more`."""
+        self._reading = True
+        self._link.deadline = deadline
+        try:
+            await self._link.more()
+        finally:
+            self._reading = False
+            if self._waiters:
+                self._wake()
 
     def _wake(self) -> None:
         waiters, self._waiters = self._waiters, []

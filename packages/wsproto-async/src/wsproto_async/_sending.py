@@ -47,6 +47,12 @@ def is_close_code(code: int) -> bool:
     return code in _CODES or _MIN_PRIVATE_CODE <= code <= _MAX_PRIVATE_CODE
 
 
+# Members of an enum are slow to look up on its class (Python 3.11).
+_OPEN: Final = WSState.OPEN
+_MESSAGE: Final = Step.MESSAGE
+_SERVER: Final = Role.SERVER
+
+
 class Sender(WebSocketState):
     """Turns messages into bytes; the base of the connection."""
 
@@ -92,7 +98,7 @@ class Sender(WebSocketState):
     @property
     def can_send_message(self) -> bool:
         """Whether a message may be begun: none is half sent, nor was the close frame."""
-        return self.our_state is WSState.OPEN
+        return self.our_state is _OPEN
 
     @property
     def compresses(self) -> bool:
@@ -105,7 +111,7 @@ class Sender(WebSocketState):
         Args:
             compress: Whether to compress the message, where that was agreed on.
         """
-        return self._role is Role.SERVER and not (compress and self._deflater is not None)
+        return self._role is _SERVER and not (compress and self._deflater is not None)
 
     def send_text(self, text: str, *, compress: bool = True) -> bytes:
         """Return the bytes of a text message; write them in order.
@@ -135,6 +141,8 @@ class Sender(WebSocketState):
         """
         if type(data) is not bytes:
             data = encode_octets(data)
+        if self._deflater is None and self.our_state is _OPEN:
+            return self._encode(FIN | BINARY, data)
         return self._send_message(BINARY, data, compress)
 
     def send_encoded_text(self, data: Octets, *, compress: bool = True) -> bytes:
@@ -168,7 +176,7 @@ class Sender(WebSocketState):
         """
         if self._role is Role.CLIENT or opcode not in (TEXT, BINARY):
             raise LocalProtocolError("only a server sends heads alone, and of messages alone")
-        self._check_send(Step.MESSAGE)
+        self._check_send(_MESSAGE)
         return encode_head(FIN | opcode, size)
 
     def send_fragment(self, data: str | Octets, *, last: bool, compress: bool = True) -> bytes:
@@ -186,7 +194,7 @@ class Sender(WebSocketState):
             LocalProtocolError: The close frame was sent, or `data` has a lone surrogate.
         """
         following = self._check_send(Step.LAST_FRAGMENT if last else Step.FRAGMENT)
-        begins = self.our_state is WSState.OPEN
+        begins = self.our_state is _OPEN
         kind: type = str if isinstance(data, str) else bytes
         if not begins and kind is not self._fragment_type:
             raise TypeError(f"a fragment of {kind.__name__} in another message")
@@ -261,7 +269,7 @@ class Sender(WebSocketState):
         return self.send_close(self.close_code or None)
 
     def _send_message(self, opcode: int, payload: bytes, compress: bool) -> bytes:
-        self._check_send(Step.MESSAGE)
+        self._check_send(_MESSAGE)
         first = FIN | opcode
         # An empty message has nothing to compress.
         if compress and payload and self._deflater is not None:

@@ -216,7 +216,10 @@ class WebSocket(Outgoing):
                         return WS_CLOSING_MESSAGE if closing else WS_CLOSED_MESSAGE
                     if self._over and not self._closing:
                         return WS_CLOSING_MESSAGE
-                    await self._more(deadline)
+                    if self._reading or self._lost:
+                        await self._more(deadline)
+                    else:
+                        await self._read(deadline)
                 event = queue.popleft()
                 if type(event) is WSMessage or type(event) is WSMessageTextBytes:
                     message: Any = event
