@@ -42,6 +42,9 @@ _logger: Final = logging.getLogger("httpserver.websocket")
 _MAX_CLOSED: Final = 4
 # What `close_code` is as long as the client has not closed.
 _LOST: Final = frozenset({None, WSCloseCode.ABNORMAL_CLOSURE})
+_TEXT: Final = WSMsgType.TEXT
+_BINARY: Final = WSMsgType.BINARY
+_CLOSED: Final = WSMsgType.CLOSED
 _ENDS: Final = frozenset({WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED})
 # 101 has no body (RFC 9110 section 15.2.2), whatever a hook may say of it.
 _NOT_IN_HEAD: Final = frozenset({"content-length", "transfer-encoding", "content-type"})
@@ -367,11 +370,14 @@ class WebSocketResponse(StreamResponse):
             TimeoutError: Time is up; the WebSocket is not closed by that.
         """
         message = await self._prepared_socket().receive(timeout)
-        if message.type is WSMsgType.CLOSED:
-            self._closed_count += 1
-            if self._closed_count > _MAX_CLOSED:
-                raise RuntimeError("WebSocket connection is closed.")
+        if message[0] is _CLOSED:
+            self._count_closed()
         return message
+
+    def _count_closed(self) -> None:
+        self._closed_count += 1
+        if self._closed_count > _MAX_CLOSED:
+            raise RuntimeError("WebSocket connection is closed.")
 
     async def receive_str(self, *, timeout: float | None = None) -> str:
         """Receive a text message and return its text; its `bytes` without `decode_text`.
@@ -420,8 +426,12 @@ class WebSocketResponse(StreamResponse):
         return self
 
     async def __anext__(self) -> WSMessage:
-        message = await self.receive()
-        if message.type in _ENDS:
+        # As `receive`, a coroutine less: this is once per message.
+        message = await self._prepared_socket().receive()
+        kind = message[0]
+        if kind is not _TEXT and kind is not _BINARY and kind in _ENDS:
+            if kind is _CLOSED:
+                self._count_closed()
             raise StopAsyncIteration
         return message
 

@@ -223,7 +223,10 @@ class AsyncioLink(asyncio.Protocol):
             return
         waiter = self._more_waiter = self._loop.create_future()
         try:
-            await self._wait(waiter)
+            if self.deadline is None:
+                await waiter
+            else:
+                await self._wait(waiter)
         finally:
             # Whoever was woken along with this task may be parked here by now.
             if self._more_waiter is waiter:
