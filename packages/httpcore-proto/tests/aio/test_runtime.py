@@ -22,7 +22,7 @@ from httpcore_proto.aio import (
     Runtime,
     current_runtime,
 )
-from httpcore_proto.aio._asyncio import AsyncioLink
+from httpcore_proto.aio._asyncio_link import AsyncioLink
 
 MakeRuntime = Callable[[], Runtime]
 

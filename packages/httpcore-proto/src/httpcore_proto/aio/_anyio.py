@@ -12,13 +12,14 @@ import errno
 import logging
 import socket
 import ssl as ssl_module
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final, Self
 
 import anyio
 from anyio.abc import SocketAttribute, SocketListener, SocketStream, TaskGroup, UNIXSocketStream
 
 from ._interfaces import Receiver
+from ._memory import MemoryLink, join_links
 from ._stream_link import StreamLink
 
 _logger = logging.getLogger("httpcore_proto.aio")
@@ -250,6 +251,29 @@ class AnyioRuntime:
         listener = AnyioListener(self, await SocketListener.from_socket(sock), make_receiver, ssl)
         self.spawn(listener.accept())
         return listener
+
+    def join(
+        self,
+        client: Receiver,
+        server: Receiver,
+        *,
+        client_facts: Mapping[str, Any] | None = None,
+        server_facts: Mapping[str, Any] | None = None,
+    ) -> tuple[MemoryLink, MemoryLink]:
+        """Make links in memory; a task tells of the end what nobody waits for."""
+        if self._group is None:
+            raise RuntimeError("the runtime has no task group: enter it with `async with`")
+        return join_links(
+            MemoryLink(client, client_facts or {}, self._later),
+            MemoryLink(server, server_facts or {}, self._later),
+        )
+
+    def _later(self, call: Callable[[], None]) -> None:
+        async def run() -> None:
+            call()
+
+        if self._group is not None:
+            self.spawn(run())
 
     async def __aenter__(self) -> Self:
         _start_host(self._host)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ._asyncio import AsyncioLink
+    from ._asyncio_link import AsyncioLink
 
 
 class Filler(asyncio.BufferedProtocol):

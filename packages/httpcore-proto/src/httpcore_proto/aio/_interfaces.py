@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, BinaryIO, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -285,8 +285,31 @@ class Runtime(Protocol):
     ) -> Listener:
         """Listen on a bound socket and give every new link to a receiver of its own."""
 
+    def join(
+        self,
+        client: Receiver,
+        server: Receiver,
+        *,
+        client_facts: Mapping[str, Any] | None = None,
+        server_facts: Mapping[str, Any] | None = None,
+    ) -> tuple[Link, Link]:
+        """Join two receivers by links in memory, such as they would have over TCP.
+
+        The server's link is served as those of `listen` are: it hears of everything without
+        having to wait for it. There is no TLS between them.
+
+        Args:
+            client: Who connects.
+            server: Who is connected to.
+            client_facts: What `info` of the client's link tells: sockname, peername.
+            server_facts: What `info` of the server's link tells.
+
+        Raises:
+            RuntimeError: The runtime is not entered (and it has no tasks of its own).
+        """
+
     async def __aenter__(self) -> Any:
-        """Enter, so that `spawn` and `listen` may be used."""
+        """Enter, so that `spawn`, `listen` and `join` may be used."""
 
     async def __aexit__(self, *exc: object) -> bool | None:
         """Leave; a task that is still there is cancelled where the loop can tell."""

@@ -2,7 +2,8 @@
 
 What one side writes lies in the other side's inbox. It is delivered inside the calls that
 await: in the other side's own `more` if it is in there, else in the `drain`, `more` or
-`wait_closed` of either side.
+`wait_closed` of either side. `close` and `abort` are followed by no such call, perhaps: a
+runtime that joins receivers sees to it that the other side hears of them all the same.
 """
 
 from __future__ import annotations
@@ -10,13 +11,17 @@ from __future__ import annotations
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, BinaryIO, Final
+from contextvars import copy_context
+from typing import Any, BinaryIO, Final, TypeAlias
 
 import anyio
 
 from ._deadlines import in_time
 from ._errors import BusyError, LinkLostError
 from ._interfaces import Receiver
+
+#: Calls a function in a while, outside of any call of a link.
+Later: TypeAlias = Callable[[Callable[[], None]], None]
 
 # Bytes in an inbox from which on the writer's `drain` waits, as asyncio's transports.
 _HIGH_WATER: Final = 65536
@@ -33,11 +38,13 @@ class MemoryLink:
         "_eof_told",
         "_facts",
         "_inbox",
+        "_later",
         "_lost",
         "_more_event",
         "_paused",
         "_peer",
         "_receiver",
+        "_run",
         "_size",
         "_wait_event",
         "deadline",
@@ -46,7 +53,12 @@ class MemoryLink:
 
     _peer: MemoryLink
 
-    def __init__(self, receiver: Receiver, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, receiver: Receiver, facts: Mapping[str, Any], later: Later | None = None
+    ) -> None:
+        self._later = later
+        # What is delivered by a joined link shall not see the variables of whoever wrote it.
+        self._run: Callable[..., Any] = _call if later is None else copy_context().run
         self._receiver = receiver
         self._facts = facts
         self._inbox: deque[bytes] = deque()
@@ -152,6 +164,8 @@ class MemoryLink:
             for link in (self, self._peer):
                 link._wake()
                 link._wake_closed()
+            if self._later is not None:
+                self._later(self._settle)
 
     def abort(self) -> None:
         """Close, and take back what the peer did not get."""
@@ -233,12 +247,12 @@ class MemoryLink:
             while self._inbox and not self._paused and not self._closing:
                 data = self._inbox.popleft()
                 self._size -= len(data)
-                self._receiver.bytes_received(data)
+                self._run(self._receiver.bytes_received, data)
             if not self._inbox and not self._closing:
                 ended = self._eof_due or self._peer._closing
                 if ended and not self._eof_told and not self._paused:
                     self._eof_told = True
-                    self._receiver.eof_received()
+                    self._run(self._receiver.eof_received)
             if self._closing or (self._peer._closing and not self._inbox):
                 self._lose()
         finally:
@@ -251,7 +265,7 @@ class MemoryLink:
         self._inbox.clear()
         self._size = 0
         self.needs_drain = True  # the next drain must raise
-        self._receiver.link_lost(None)
+        self._run(self._receiver.link_lost, None)
         self._wake_closed()
         if self._drain_event is not None:
             self._drain_event.set()
@@ -259,6 +273,10 @@ class MemoryLink:
             self._peer._drain_event.set()
         if self._peer._more_event is not None:
             self._peer._more_event.set()
+
+
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    return function(*args)
 
 
 def memory_link_pair(
@@ -271,8 +289,12 @@ def memory_link_pair(
         second: Gets what is written to the first link.
         facts: What `info` of both tells, by asyncio's names.
     """
-    one, other = MemoryLink(first, facts or {}), MemoryLink(second, facts or {})
+    return join_links(MemoryLink(first, facts or {}), MemoryLink(second, facts or {}))
+
+
+def join_links(one: MemoryLink, other: MemoryLink) -> tuple[MemoryLink, MemoryLink]:
+    """Make each the other's far end, and give them to their receivers."""
     one._peer, other._peer = other, one
-    first.link_made(one)
-    second.link_made(other)
+    one._receiver.link_made(one)
+    other._receiver.link_made(other)
     return one, other
