@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import anyio
 import pytest
 import trustme
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream
 from anyio.streams.buffered import BufferedByteReceiveStream
-from anyio.streams.tls import TLSListener
 
 import httpclient
+from httpcore_testing import RawPeer, RawServer
 
 # A test that hangs shall say where, before pytest ends it from outside.
 PATIENCE = 10.0
@@ -40,7 +40,10 @@ class Peer:
         number: How many connections were accepted before this one.
     """
 
-    def __init__(self, stream: ByteStream, number: int, origin: Origin) -> None:
+    def __init__(
+        self, stream: ByteStream, number: int, origin: Origin, raw: RawPeer | None = None
+    ) -> None:
+        self._raw = raw or RawPeer(stream)
         self._stream = stream
         self._origin = origin
         self._reader = BufferedByteReceiveStream(stream)
@@ -88,9 +91,8 @@ class Peer:
         await self._stream.aclose()
 
     def reset(self) -> None:
-        """Close the connection with a reset."""
-        raw = self._stream.extra(SocketAttribute.raw_socket)
-        raw.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SOL_SOCKET, SO_LINGER: on, 0 seconds
+        """Let the end of the script close the connection with a reset."""
+        self._raw.reset_when_closed()
 
     async def closed(self) -> None:
         """Wait until the client has closed."""
@@ -139,31 +141,24 @@ def serve() -> Serve:
 
     @asynccontextmanager
     async def run(script: Script, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[Origin]:
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-        port = listener.extra(SocketAttribute.local_port)
-        origin = Origin(port, "https" if tls else "http")
-
-        async def handle(stream: ByteStream) -> None:
-            peer = Peer(stream, origin.accepted, origin)
+        async def play(raw: RawPeer) -> None:
+            # Not `raw.number`: here only what got through its handshake counts.
+            peer = Peer(raw.stream, origin.accepted, origin, raw)
             origin.accepted += 1
-            async with stream:
-                try:
-                    await script(peer)
-                    await peer.closed()
-                except (
-                    anyio.EndOfStream,
-                    anyio.IncompleteRead,
-                    anyio.BrokenResourceError,
-                    anyio.ClosedResourceError,
-                ):
-                    pass
+            try:
+                await script(peer)
+            except (
+                anyio.EndOfStream,
+                anyio.IncompleteRead,
+                anyio.BrokenResourceError,
+                anyio.ClosedResourceError,
+            ):
+                pass
 
-        wrapped = listener if tls is None else TLSListener(listener, tls, standard_compatible=False)
         with anyio.fail_after(PATIENCE):
-            async with listener, anyio.create_task_group() as tasks:
-                tasks.start_soon(wrapped.serve, handle)
+            async with RawServer(play, tls=tls) as server:
+                origin = Origin(server.port, "http" if tls is None else "https")
                 yield origin
-                tasks.cancel_scope.cancel()
 
     return run
 

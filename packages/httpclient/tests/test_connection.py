@@ -691,6 +691,45 @@ async def test_large_body_of_known_length_is_read_whole(serve: Serve, in_parts: 
         assert counts(session) == (0, 1)
 
 
+@pytest.mark.parametrize("hints", [0, 12])
+@pytest.mark.parametrize("count", [1, 20])
+async def test_head_and_body_in_one_large_delivery(serve: Serve, hints: int, count: int) -> None:
+    """Reading stops behind such a delivery until the task had its turn, and goes on then."""
+    body = bytes(range(256)) * 1024 * count
+    hint = b"HTTP/1.1 103 Early Hints\r\nLink: %b\r\n\r\n" % (b"x" * 7000)
+
+    async def script(peer: Peer) -> None:
+        for _ in range(3):
+            await peer.request()
+            await peer.send(hint * hints + response(body))
+
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.get(origin.url) as resp:
+            assert await resp.read() == body
+        async with session.get(origin.url) as resp:
+            await anyio.wait_all_tasks_blocked()
+            pieces = [piece async for piece in resp.content.iter_any()]
+            assert b"".join(pieces) == body
+        async with session.get(origin.url) as resp:
+            assert await resp.content.readexactly(len(body)) == body
+    assert origin.accepted == 1
+
+
+async def test_large_answer_while_the_request_is_not_taken(serve: Serve) -> None:
+    """If reading stopped then, either side would wait for the other."""
+    answer = b"y" * 8_000_000
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.send(response(answer))
+        await peer.read(len(data))
+
+    data = b"x" * 8_000_000
+    async with serve(script) as origin, httpclient.ClientSession() as session:
+        async with session.post(origin.url, data=data) as resp:
+            assert await resp.read() == answer
+
+
 async def test_large_body_that_is_cut_is_no_body(serve: Serve) -> None:
     async def script(peer: Peer) -> None:
         await peer.request()

@@ -901,8 +901,9 @@ def test_soonest_bound_counts(
 class Facts:
     """A link that tells of a socket."""
 
-    def __init__(self, sock: socket.socket | None) -> None:
+    def __init__(self, sock: socket.socket | None, *, closing: bool = False) -> None:
         self._sock = sock
+        self.closing = closing
 
     def info(self, name: str, default: Any = None) -> Any:
         return self._sock
@@ -923,8 +924,10 @@ def test_what_is_readable(polls: bool, monkeypatch: pytest.MonkeyPatch) -> None:
         theirs.close()
         assert is_readable(link)
     assert is_readable(link)
-    link = Facts(None)
-    assert is_readable(link)
+    # In memory there is none.
+    for closing in (False, True):
+        link = Facts(None, closing=closing)
+        assert is_readable(link) is closing
 
 
 async def test_connection_that_is_lost_when_it_is_made(serve: Serve) -> None:

@@ -85,14 +85,16 @@ async def echo(peer: Peer) -> None:
 async def chat(peer: Peer, head: bytes) -> None:
     """Do that, the head of the handshake being read."""
     server = await accept(peer, head=head, protocols=["chat"])
-    while (message := await server.receive()).type is not WSMsgType.CLOSE:
+    while not isinstance(message := await server.receive(), ConnectionClosed):
+        if message.type is WSMsgType.CLOSE:
+            await server.send(server.machine.send_close_reply())
+            return
         if message.type is WSMsgType.TEXT:
             await server.send(server.machine.send_text(message.data + "/answer"))
         elif message.type is WSMsgType.BINARY:
             await server.send(server.machine.send_bytes(message.data))
         elif message.type is WSMsgType.PING:
             await server.send(server.machine.send_pong(message.data))
-    await server.send(server.machine.send_close_reply())
 
 
 # The handshake.

@@ -12,9 +12,9 @@ from httpcore_proto.aio import StreamReader
 if TYPE_CHECKING:
     from ._receiving import Receiving
 
-# Bytes of a body that are worth a buffer of their own, and the most that are believed to
-# come: memory is asked for before they do.
-_MIN_BUFFER: Final = 2**16
+#: Bytes of a body that are worth a buffer of their own.
+LARGE: Final = 2**16
+# The most that are believed to come: memory is asked for before they do.
 _MAX_BUFFER: Final = 2**26
 
 #: Of a body without trailers, as most are.
@@ -55,7 +55,7 @@ class BodyStream(StreamReader):
         """
         if n < 0 and self._length is not None and self._connection is not None:
             left = self._length - self.total_bytes
-            if _MIN_BUFFER <= left <= _MAX_BUFFER and self._exception is None:
+            if LARGE <= left <= _MAX_BUFFER and self._exception is None:
                 here = self._size
                 body, buffer = new_bytes(here + left)
                 if self._connection.fill(self, buffer[here:]):

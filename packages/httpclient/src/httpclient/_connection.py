@@ -29,6 +29,7 @@ from httpcore_proto import (
 )
 from httpcore_proto.aio import Link
 
+from ._body_stream import LARGE
 from ._errors import (
     ClientConnectionError,
     ClientOSError,
@@ -65,8 +66,13 @@ class ClientHTTPConnection(Receiving):
             self._machine.receive_data(data)
             self._pump(stream)
             return
-        if self._news and self._busy and self._upload is None:
-            self._read_ahead()
+        if self._busy and self._upload is None:
+            if self._news:
+                self._read_ahead()
+            elif len(data) >= LARGE and not self._link.needs_drain:
+                # Loops go on reading until the socket is empty. The rest of a large body is
+                # better received where it stays, and it is the task that knows where.
+                self.pause_reading()
         self._news = True
         self.received: bool = True
         self._machine.receive_data(data)
@@ -187,6 +193,8 @@ class ClientHTTPConnection(Receiving):
                         raise ServerDisconnectedError
                 if sock_read:
                     self._extend_deadline(sock_read)
+                if self._paused:
+                    self.resume_reading()
                 try:
                     await link.more()
                 except TimeoutError as exc:

@@ -211,6 +211,8 @@ class Receiving:
         stream = self._stream
         if self._timeout.sock_read:
             self._extend_deadline(self._timeout.sock_read)
+        if self._paused:
+            self.resume_reading()
         try:
             await self._link.more()
         except TimeoutError as exc:
@@ -238,7 +240,10 @@ class Receiving:
         """
         if stream is not self._stream or self._machine.buffered:
             return False
-        return self._link.fill(buffer, self._filled)
+        filling = self._link.fill(buffer, self._filled)
+        if filling and self._paused:
+            self.resume_reading()
+        return filling
 
     def _filled(self, data: memoryview) -> None:
         stream = self._stream

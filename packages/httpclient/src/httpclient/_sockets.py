@@ -75,7 +75,9 @@ def addr_info(host: str, port: int) -> AddrInfoType:
 def is_readable(link: Link) -> bool:
     """Whether something arrived on a link that nobody reads: unasked bytes, or the end."""
     sock = link.info("socket")
-    if sock is None or sock.fileno() < 0:
+    if sock is None:
+        return link.closing  # in memory, where the end is told in the call in which it comes
+    if sock.fileno() < 0:
         return True
     if hasattr(select, "poll"):
         # select() cannot look at descriptors above 1023.
