@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
-import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -13,11 +11,12 @@ from typing import Any, Protocol
 import anyio
 import pytest
 import trustme
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream
 from anyio.streams.tls import TLSStream
 from multidict import CIMultiDict
 
 import httpserver as web
+from httpcore_testing import RawPeer
 
 # A test that hangs shall say where, before pytest ends it from outside.
 _PATIENCE = 10.0
@@ -242,8 +241,6 @@ def reset() -> Callable[[Peer], Awaitable[None]]:
     """Return what ends a connection the hard way: the server gets RST."""
 
     async def reset(peer: Peer) -> None:
-        sock = peer.stream.extra(SocketAttribute.raw_socket)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        await peer.close()
+        await RawPeer(peer.stream).reset()
 
     return reset

@@ -8,6 +8,7 @@ import re
 import time as clock
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
@@ -124,6 +125,7 @@ _Read: TypeAlias = Callable[["BaseRequest", "StreamResponse", float, str], objec
 _CompiledAtom: TypeAlias = tuple[str, str, _Read]
 
 
+@lru_cache(maxsize=16)  # tests make a server each
 def compile_format(log_format: str) -> tuple[str, list[_CompiledAtom]]:
     """Return the template for `%` and what fills it.
 

@@ -24,6 +24,8 @@ RequestFactory: TypeAlias = Callable[[httpcore_proto.Request, StreamReader, Exch
 #: Awaited with request and response right before a head is sent.
 PrepareHook: TypeAlias = Callable[[Any, StreamResponse], Awaitable[None]]
 
+_DEFAULT_LIMITS: Final = Limits()
+
 access_logger: Final = logging.getLogger("httpserver.access")
 server_logger: Final = logging.getLogger("httpserver.server")
 
@@ -130,7 +132,8 @@ class Server:
             "max_headers": max_headers,
         }
         given = {name: bound for name, bound in bounds.items() if bound is not None}
-        self.limits: Limits = replace(limits or Limits(), **given)
+        limits = limits or _DEFAULT_LIMITS
+        self.limits: Limits = replace(limits, **given) if given else limits
         self.keepalive_timeout = keepalive_timeout
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout
