@@ -18,6 +18,7 @@ from .run import Run, open_run
 from .scaling import CLIENT_CURVES, client_curves, connection_curves, route_curves
 from .server import server_table
 from .server_peers import server_peers
+from .testing import TESTING_WORKS, testing_peers, testing_table
 from .works import WORKS, find_work
 from .wrk import WrkMissingError, require_wrk
 from .ws import SIDES, ws_peers, ws_table
@@ -87,6 +88,11 @@ def _bodies(options: argparse.Namespace, run: Run) -> Iterator[Table]:
             yield table
 
 
+def _testing(options: argparse.Namespace, run: Run) -> Iterator[Table]:
+    for work in TESTING_WORKS if options.work == _ALL else [options.work]:
+        yield testing_table(work, run)
+
+
 def _ws(options: argparse.Namespace, run: Run) -> Iterator[Table]:
     for side in SIDES if options.side == _ALL else [options.side]:
         for name in ECHO_WORKS if options.work == _ALL else [options.work]:
@@ -133,6 +139,11 @@ def _parser() -> argparse.ArgumentParser:
     bodies.add_argument("--work", choices=[*BODY_WORKS, _ALL], default="multipart64m")
     _add_common(bodies, body_peers())
     bodies.set_defaults(measure=_bodies, needs_wrk=False)
+
+    testing = benches.add_parser("testing", help="test clients, with what they test")
+    testing.add_argument("--work", choices=[*TESTING_WORKS, _ALL], default=_ALL)
+    _add_common(testing, [peer.name for peer in testing_peers("request")])
+    testing.set_defaults(measure=_testing, needs_wrk=False)
 
     ws = benches.add_parser("ws", help="WebSockets that echo, as servers and as clients")
     ws.add_argument("--work", choices=[*ECHO_WORKS, _ALL], default=_ALL)
