@@ -29,6 +29,7 @@ from httpcore_proto import (
     ServerConnection,
     State,
 )
+from httpcore_testing import strategies
 
 
 class Message(NamedTuple):
@@ -249,6 +250,17 @@ def test_requests(data: bytes, changes: list[tuple[int, int, bytes]]) -> None:
 @given(st.sampled_from(RESPONSES), patches, st.sampled_from(["GET", "HEAD"]))
 def test_responses(data: bytes, changes: list[tuple[int, int, bytes]], method: str) -> None:
     agree(*read_responses(patched(data, changes), method))
+
+
+@given(st.data(), strategies.bodies(max_size=100))
+def test_made_requests(data: st.DataObject, body: bytes) -> None:
+    """Both read what is valid, whatever names and values chance has in mind."""
+    fields = strategies.headers().map(lambda made: [*made, (b"Transfer-Encoding", b"chunked")])
+    head = data.draw(strategies.request_heads(fields=fields))
+    one, other = read_requests(head + data.draw(strategies.chunked(body)))
+    agree(one, other)
+    assert one.complete
+    assert not one.refused
 
 
 @pytest.mark.parametrize("data", REQUESTS)

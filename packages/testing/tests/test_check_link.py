@@ -290,3 +290,32 @@ def test_recording_receiver_notes_breaches() -> None:
         "eof_received after link_lost",
         "eof_received out of order",
     ]
+
+
+@asynccontextmanager
+async def joined_pair(one: Receiver, other: Receiver) -> AsyncIterator[tuple[Link, Link]]:
+    """Links as they are over TCP, with a pipe in memory below."""
+    async with current_runtime() as runtime:
+        links = runtime.join(one, other)
+        try:
+            yield links
+        finally:
+            with anyio.CancelScope(shield=True):
+                for link in links:
+                    link.abort()
+                    await link.wait_closed()
+
+
+@all_checks
+async def test_joined_links_keep_the_contract(check: Check) -> None:
+    await check(joined_pair)
+
+
+@all_checks
+async def test_joined_links_keep_the_contract_from_the_other_side(check: Check) -> None:
+    @asynccontextmanager
+    async def reversed_pair(one: Receiver, other: Receiver) -> AsyncIterator[tuple[Link, Link]]:
+        async with joined_pair(other, one) as (link, accepted):
+            yield accepted, link
+
+    await check(reversed_pair)

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, Protocol
 import anyio
 import pytest
 import trustme
-from anyio.abc import ByteStream, SocketAttribute
+from anyio.abc import ByteStream
 
 from httpcore_proto import encode_masked_frame, mask_octets
 from httpcore_proto.aio import Link, LinkLostError, current_runtime, memory_link_pair
+from httpcore_testing import RawPeer, RawServer
 from wsproto_async import Deflate, Role, WebSocket, WebSocketConnection
 
 # A test that hangs shall say where, before pytest ends it from outside.
@@ -202,20 +203,16 @@ def raw_server() -> RunServer:
 
     @asynccontextmanager
     async def run(script: Callable[[Peer], Any]) -> AsyncIterator[int]:
-        listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-
-        async def handle(stream: ByteStream) -> None:
-            async with stream:
-                try:
-                    await script(Peer(stream))
-                except (anyio.EndOfStream, anyio.BrokenResourceError):
-                    pass
+        async def play(peer: RawPeer) -> None:
+            try:
+                await script(Peer(peer.stream))
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                pass
+            await peer.close()
 
         with anyio.fail_after(PATIENCE):
-            async with listener, anyio.create_task_group() as tasks:
-                tasks.start_soon(listener.serve, handle)
-                yield listener.extra(SocketAttribute.local_port)
-                tasks.cancel_scope.cancel()
+            async with RawServer(play) as server:
+                yield server.port
 
     return run
 
