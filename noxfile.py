@@ -36,6 +36,7 @@ EXTRAS = {
     "httpcore-proto": "[aio,brotli,zstd]",
     "httpclient": "[cli,trio,uvloop]",
     "httpserver": "[reload,trio,uvloop]",
+    "httpcore-testing": "[hypothesis,tls]",
 }
 
 # What `smoke` installs, each alone, and which of our packages must be importable after that.
@@ -102,7 +103,8 @@ def types(session: nox.Session) -> None:
     """Check the types inside, and that every public name has one."""
     install(session, *GROUPS["types"])
     session.run("mypy")
-    incomplete = [name for name in IMPORT_NAMES if not is_completely_typed(session, name)]
+    roots = [*IMPORT_NAMES, "pytest_httpcore"]
+    incomplete = [name for name in roots if not is_completely_typed(session, name)]
     if incomplete:
         session.error(f"public names without types in {', '.join(incomplete)}")
 

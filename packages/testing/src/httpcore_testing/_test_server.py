@@ -69,11 +69,11 @@ class BaseTestServer(ABC):
         socket_factory: SocketFactory = get_port_socket,
         **kwargs: Any,
     ) -> None:
-        self.host = host
-        self.port = port
-        self.scheme = scheme
-        self.skip_url_asserts = skip_url_asserts
-        self.socket_factory = socket_factory
+        self.host: str = host
+        self.port: int | None = port
+        self.scheme: str = scheme
+        self.skip_url_asserts: bool = skip_url_asserts
+        self.socket_factory: SocketFactory = socket_factory
         self.runner: BaseRunner | None = None
         self.started: bool = False
         self.closed: bool = False
@@ -143,7 +143,7 @@ class BaseTestServer(ABC):
         except BaseException:
             sock.close()
             raise
-        self.port = site.sockname[1]
+        _, self.port = site.sockname[:2]
 
     def make_url(self, path: str | URL) -> URL:
         """Return the URL of a path on this server.
@@ -208,7 +208,7 @@ class TestServer(BaseTestServer):
         **kwargs: Any,
     ) -> None:
         super().__init__(scheme=scheme, host=host, port=port, **kwargs)
-        self.app = app
+        self.app: Application = app
 
     async def _make_runner(self, **kwargs: Any) -> BaseRunner:
         return AppRunner(self.app, **kwargs)
