@@ -212,11 +212,6 @@ class MockConnector(TCPConnector):
         else:
             await self._join(key, connection)
 
-    def _unfit(self, connection: Any, until: float, now: float) -> str | None:
-        # On trio idle sockets are asked for what came unasked. Here is none.
-        reason = super()._unfit(connection, until, now)
-        return None if reason == "unasked" and isinstance(connection.link, MockLink) else reason
-
     async def _shut_down(self) -> None:
         runner, self._runner = self._runner, None
         for link in list(self._links):
