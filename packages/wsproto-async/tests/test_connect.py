@@ -81,8 +81,6 @@ def test_hostile_target() -> None:
 async def test_wrong_arguments_open_nothing() -> None:
     with pytest.raises(ValueError, match="expected ws or wss"):
         await connect("ftp://host/")
-    with pytest.raises(ValueError, match=r"wss needs ssl="):
-        await connect("wss://host/")
     with pytest.raises(TypeError, match="unknown option 'hartbeat', known are autoclose, auto"):
         connect("ws://host/", hartbeat=1)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="hartbeat"):
@@ -260,6 +258,13 @@ async def test_tls(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> No
             await connect(
                 f"wss://127.0.0.1:{server.port}/", ssl=client_tls, server_hostname="other.test"
             )
+
+
+async def test_tls_without_a_context_verifies_the_server(server_tls: ssl.SSLContext) -> None:
+    async with serve(echo, "127.0.0.1", ssl=server_tls) as server:
+        for _ in range(2):
+            with pytest.raises(ssl.SSLCertVerificationError):
+                await connect(f"wss://127.0.0.1:{server.port}/")
 
 
 async def test_violation_in_tls(server_tls: ssl.SSLContext, client_tls: ssl.SSLContext) -> None:

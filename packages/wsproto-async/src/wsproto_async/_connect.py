@@ -92,15 +92,15 @@ def connect(
         origin: Value for Origin, or None.
         compress: Parameters of permessage-deflate to offer, True for its defaults, False
             not to.
-        ssl: An `ssl.SSLContext`, needed for wss.
+        ssl: An `ssl.SSLContext` for wss; `ssl.create_default_context()` unless given.
         server_hostname: Name for SNI and the certificate in place of the URL's.
         sock: A connected socket, to be used in place of a new one; closed in any case.
         timeout: Seconds for all of it; None for ever.
         **options: Of `WebSocketConnection` and `WebSocket`.
 
     Raises:
-        ValueError: The URL is none of a WebSocket, wss has no `ssl`, or an option's value is
-            none that it may have.
+        ValueError: The URL is none of a WebSocket, or an option's value is none that it may
+            have.
         LocalProtocolError: A field or sub-protocol cannot be sent.
         TypeError: An option is unknown.
         OSError: No connection could be made, or it was lost; `ssl.SSLError` among them.

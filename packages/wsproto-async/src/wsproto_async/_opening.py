@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import ssl as ssl_module
 from typing import Any, Final, NamedTuple
 
 import anyio
+import anyio.to_thread
 
 from httpcore_proto import (
     ClientConnection,
@@ -22,6 +25,14 @@ from ._target import parse_target
 
 # Rules of the machine that only say that the server closed before there was a head.
 _DISCONNECTED: Final = frozenset({"no-response", "truncated-head"})
+
+
+@functools.cache
+def _default_context() -> ssl_module.SSLContext:
+    """Make a context, which reads files; nobody can change the one of all."""
+    context = ssl_module.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
 class Opened(NamedTuple):
@@ -72,16 +83,16 @@ async def open_link(
 ) -> Opened:
     """Connect and do the handshake; see `connect` for arguments and errors."""
     target = parse_target(url)
-    if target.secure and ssl is None:
-        raise ValueError("wss needs ssl=, such as ssl.create_default_context()")
     fields = [*target.headers, *handshake.headers]
     fields += headers.items() if hasattr(headers, "items") else headers
     request = Request(method="GET", target=target.path, headers=fields)
     asking = _Asking()
     data = asking.machine.send_message(request)
     with anyio.fail_after(timeout):
-        tls = {}
+        tls: dict[str, Any] = {}
         if target.secure:
+            if ssl is None:
+                ssl = await anyio.to_thread.run_sync(_default_context)
             tls = {"ssl": ssl, "server_hostname": server_hostname or target.host}
         if sock is not None:
             link = await runtime.connect_sock(asking, sock, **tls)
