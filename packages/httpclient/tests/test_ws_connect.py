@@ -306,26 +306,16 @@ async def test_server_is_stopped_while_a_middleware_waits(serve: Any) -> None:
             assert len(await ws.receive_bytes()) == 100_000
 
 
-async def test_proxy_forwards_the_handshake(serve: Any) -> None:
-    async with serve(echo) as origin, httpclient.ClientSession() as session:
-        async with session.ws_connect(
-            "ws://name.test/chat", proxy=origin.url, proxy_headers={"X-Proxy": "1"}
-        ) as ws:
-            await ws.send_str("a")
-            assert await ws.receive_str() == "a/answer"
-
-    assert "Host: name.test" in origin.heads[0]
-    assert "X-Proxy: 1" in origin.heads[0]
-
-
+@pytest.mark.parametrize("secure", [False, True])
 async def test_tunnel_through_a_proxy(
-    serve: Any, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+    serve: Any, server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, secure: bool
 ) -> None:
-    async with serve(echo, tls=server_tls) as origin:
+    async with serve(echo, tls=server_tls if secure else None) as origin:
 
         async def script(peer: Peer) -> None:
             head = await peer.head()
-            assert head.startswith(b"CONNECT name.test:443 HTTP/1.1\r\n")
+            assert head.startswith(b"CONNECT name.test:%d HTTP/1.1\r\n" % (443 if secure else 80))
+            assert b"X-Proxy: 1\r\n" in head
             await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
             async with (
                 await anyio.connect_tcp("127.0.0.1", origin.port) as stream,
@@ -346,10 +336,15 @@ async def test_tunnel_through_a_proxy(
 
         async with serve(script) as proxy, httpclient.ClientSession() as session:
             async with session.ws_connect(
-                "wss://name.test/", proxy=proxy.url, ssl=client_tls
+                f"{'wss' if secure else 'ws'}://name.test/",
+                proxy=proxy.url,
+                proxy_headers={"X-Proxy": "1"},
+                ssl=client_tls,
             ) as ws:
                 await ws.send_str("a")
                 assert await ws.receive_str() == "a/answer"
+        assert "X-Proxy" not in origin.heads[0]
+        assert "Host: name.test\r\n" in origin.heads[0]
 
 
 @pytest.mark.parametrize(

@@ -238,6 +238,9 @@ class Call(CallOptions):
             trust_env=session._trust_env,
         )
         if proxy is not None:
+            if self._upgrades:
+                # An intermediary need not know the other protocol (RFC 6455 section 4.1).
+                proxy = proxy._replace(tunnel=True)
             key = key._replace(proxy=proxy)
             if forwards(key):
                 to = Destination(to.url, absolute_target(to), to.url)

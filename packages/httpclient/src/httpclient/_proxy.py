@@ -148,7 +148,10 @@ def is_host(host: str) -> bool:
 
 def forwards(key: ConnectionKey) -> bool:
     """Whether requests go to the proxy as they are, in absolute form, without a tunnel."""
-    return key.proxy is not None and not key.is_ssl and key.proxy.url.scheme in _HTTP
+    proxy = key.proxy
+    if proxy is None or proxy.tunnel or key.is_ssl:
+        return False
+    return proxy.url.scheme in _HTTP
 
 
 def absolute_target(destination: Destination) -> str:

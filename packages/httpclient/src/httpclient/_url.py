@@ -62,10 +62,12 @@ class Proxy(NamedTuple):
         url: Where it is, without credentials.
         headers: Fields for it alone, Proxy-Authorization included; the origin never
             sees them.
+        tunnel: Whether also what is not TLS goes through a tunnel.
     """
 
     url: URL
     headers: tuple[tuple[str, str], ...] = ()
+    tunnel: bool = False
 
     def __repr__(self) -> str:
         # The values of the fields are secrets, and this is part of error texts.
