@@ -245,13 +245,15 @@ class Receiving:
             self.resume_reading()
         return filling
 
-    def _filled(self, data: memoryview) -> None:
+    def _filled(self, data: memoryview) -> bool:
         stream = self._stream
         if stream is None:
-            return
+            return True
         stream.note(len(data))
         self._machine.pass_received(data)
         self._pump(stream)
+        # Nobody can do anything with a part, but the time for the next one begins anew.
+        return bool(self._timeout.sock_read)
 
     # Inside.
 

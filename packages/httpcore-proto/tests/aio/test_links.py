@@ -270,9 +270,10 @@ async def test_facts_outlive_the_link(make_runtime: MakeRuntime) -> None:
         assert (link.info("peername"), link.info("sockname")) == names
 
 
+@pytest.mark.parametrize("wakes", [False, True])
 @pytest.mark.parametrize("secure", [False, True], ids=["plain", "tls"])
 async def test_buffer_is_filled_and_what_follows_is_received(
-    secure: bool, server_tls: SSLContext, client_tls: SSLContext
+    secure: bool, wakes: bool, server_tls: SSLContext, client_tls: SSLContext
 ) -> None:
     """Links of other loops say that they cannot, and go on as before."""
     contexts = {"server": server_tls, "client": client_tls} if secure else {}
@@ -282,7 +283,12 @@ async def test_buffer_is_filled_and_what_follows_is_received(
         await one.until(lambda: one.data == b"head")
         buffer = bytearray(300_000)
         sizes: list[int] = []
-        fills = one.link.fill(memoryview(buffer), lambda part: sizes.append(len(part)))
+
+        def filled(part: memoryview) -> bool:
+            sizes.append(len(part))
+            return wakes
+
+        fills = one.link.fill(memoryview(buffer), filled)
         other.link.write(b"b" * 300_000 + b"tail")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(other.link.drain)
@@ -298,7 +304,7 @@ async def test_buffer_is_filled_and_what_follows_is_received(
 
 async def test_link_that_is_lost_while_a_buffer_is_filled_tells_it() -> None:
     async with pair(current_runtime()) as (one, other):
-        one.link.fill(memoryview(bytearray(1000)), lambda part: None)
+        one.link.fill(memoryview(bytearray(1000)), lambda part: False)
         other.link.write(b"some")
         await other.link.drain()
         other.link.close()
@@ -306,4 +312,4 @@ async def test_link_that_is_lost_while_a_buffer_is_filled_tells_it() -> None:
         one.link.close()
         await one.link.wait_closed()
         assert one.calls[-1] == "lost"
-        assert not one.link.fill(memoryview(bytearray(1000)), lambda part: None)
+        assert not one.link.fill(memoryview(bytearray(1000)), lambda part: False)

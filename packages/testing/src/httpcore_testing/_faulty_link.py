@@ -235,7 +235,7 @@ class FaultyLink:
         self._receiver = receiver
         receiver.link_made(self)
 
-    def fill(self, buffer: memoryview, filled: Callable[[memoryview], None]) -> bool:
+    def fill(self, buffer: memoryview, filled: Callable[[memoryview], bool]) -> bool:
         """Return False: pieces are cut of bytes."""
         return False
 

@@ -232,7 +232,7 @@ class MockLink:
         self._receiver = receiver
         receiver.link_made(self)
 
-    def fill(self, buffer: memoryview, filled: Callable[[memoryview], None]) -> bool:
+    def fill(self, buffer: memoryview, filled: Callable[[memoryview], bool]) -> bool:
         return self._link.fill(buffer, filled)
 
     def info(self, name: str, default: Any = None) -> Any:

@@ -307,7 +307,7 @@ class AsyncioLink(asyncio.Protocol):
         self._receive = receiver.bytes_received
         receiver.link_made(self)
 
-    def fill(self, buffer: memoryview, filled: Callable[[memoryview], None]) -> bool:
+    def fill(self, buffer: memoryview, filled: Callable[[memoryview], bool]) -> bool:
         """Have the transport read into the buffer."""
         if self._closing or self._eof:
             return False

@@ -16,7 +16,7 @@ class Filler(asyncio.BufferedProtocol):
     __slots__ = ("_buffer", "_filled", "_link", "_offset")
 
     def __init__(
-        self, link: AsyncioLink, buffer: memoryview, filled: Callable[[memoryview], None]
+        self, link: AsyncioLink, buffer: memoryview, filled: Callable[[memoryview], bool]
     ) -> None:
         self._link = link
         self._buffer = buffer
@@ -50,5 +50,5 @@ class Filler(asyncio.BufferedProtocol):
         part = self._buffer[start:end]
         if end == len(self._buffer):
             self._link.speak_as(self._link)
-        self._filled(part)
-        self._link.wake_more()
+        if self._filled(part) or end == len(self._buffer):
+            self._link.wake_more()

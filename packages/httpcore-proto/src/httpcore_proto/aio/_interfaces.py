@@ -166,14 +166,15 @@ class Link(Protocol):
         before is called no more, and hands on what it holds itself.
         """
 
-    def fill(self, buffer: memoryview, filled: Callable[[memoryview], None]) -> bool:
+    def fill(self, buffer: memoryview, filled: Callable[[memoryview], bool]) -> bool:
         """Put what is received from now on into a buffer, until it is full.
 
         Saves the copies of a large body. `bytes_received` gets what follows.
 
         Args:
             buffer: Writable, of bytes, and not empty.
-            filled: Called in place of `bytes_received` with the part that was filled.
+            filled: Called in place of `bytes_received` with the part that was filled. Returns
+                whether `more` is to return for it; when the buffer is full it does anyway.
 
         Returns:
             False, with nothing changed, from a link that cannot.

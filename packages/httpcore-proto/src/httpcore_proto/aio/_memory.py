@@ -202,7 +202,7 @@ class MemoryLink:
         self._receiver = receiver
         receiver.link_made(self)
 
-    def fill(self, buffer: memoryview, filled: Callable[[memoryview], None]) -> bool:
+    def fill(self, buffer: memoryview, filled: Callable[[memoryview], bool]) -> bool:
         """Return False: what is received is bytes already."""
         return False
 
