@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 import pytest
 
+import httpcore_testing  # noqa: F401  # so that the inner runs need not import it each
+
 pytest_plugins = ["pytester"]
 
 # Each starts pytest, some of them several times.
@@ -79,7 +81,7 @@ def run(pytester: pytest.Pytester) -> Run:
             settings.append("asyncio_default_fixture_loop_scope = function")
         pytester.makeini("\n".join(settings))
         pytester.makepyfile(test_inner=PRELUDE + source)
-        return pytester.runpytest_subprocess("-p", "no:cacheprovider", *args, timeout=30)
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", *args)
 
     return run
 

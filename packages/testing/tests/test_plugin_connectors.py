@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 import pytest
 
+import httpcore_testing  # noqa: F401  # so that the inner runs need not import it each
+
 pytest_plugins = ["pytester"]
 
 # Each starts pytest, some of them several times.
@@ -39,9 +41,7 @@ def run(pytester: pytest.Pytester) -> Run:
     def run(source: str, *args: str, ini: str = "") -> pytest.RunResult:
         pytester.makeini(f"[pytest]\nfilterwarnings = error\n{ini}")
         pytester.makepyfile(test_inner=PRELUDE + source)
-        return pytester.runpytest_subprocess(
-            "-p", "no:cacheprovider", "-p", "no:asyncio", *args, timeout=30
-        )
+        return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio", *args)
 
     return run
 
