@@ -649,6 +649,41 @@ async def test_cancelled_in_the_handshake_the_socket_is_closed(
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_named_pipe_is_listened_on_by_loops_that_know_it(
+    anyio_backend: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A Unix socket plays the pipe."""
+    loop, path = asyncio.get_running_loop(), str(tmp_path / "pipe")
+    made = asyncio.Event()
+
+    class Server(Receiver):
+        def link_made(self, link: Link) -> None:
+            super().link_made(link)
+            made.set()
+
+    server = Server()
+    with pytest.raises(RuntimeError, match="ProactorEventLoop"):
+        await AsyncioRuntime().listen_pipe(lambda: server, path)
+
+    async def start_serving_pipe(factory: Callable[[], AsyncioLink], path: str) -> object:
+        return [await loop.create_unix_server(factory, path)]
+
+    monkeypatch.setattr(loop, "start_serving_pipe", start_serving_pipe, raising=False)
+    listener = await AsyncioRuntime().listen_pipe(lambda: server, path)
+    assert listener.sockname == path
+    with socket.socket(socket.AF_UNIX) as client:
+        client.setblocking(False)
+        await loop.sock_connect(client, path)
+        await loop.sock_sendall(client, b"x")
+        await made.wait()
+        await server.until(b"x")
+        await leave(server.link)
+    await listener.aclose()
+    with socket.socket(socket.AF_UNIX) as client, pytest.raises(OSError, match=r"refused|No such"):
+        client.connect(path)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_named_pipe_is_for_loops_that_know_it(
     anyio_backend: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

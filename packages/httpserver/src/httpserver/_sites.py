@@ -262,14 +262,13 @@ class NamedPipeSite(BaseSite):
         path: Of the pipe, as `\\\\.\\pipe\\name`.
 
     Raises:
-        RuntimeError: This is not Windows, the loop knows no named pipes, or the runner is
-            not set up.
+        RuntimeError: This is not Windows, the loop is not asyncio's, or the runner is not set
+            up; from `start`, the loop knows no named pipes.
     """
 
     def __init__(self, runner: BaseRunner, path: str) -> None:
         super().__init__(runner)
         self._path = path
-        # Both conditions at once: only this loop's runtime has the method.
         self._listen: Any = getattr(runner.server.runtime, "listen_pipe", None)
         if sys.platform != "win32" or self._listen is None:
             raise RuntimeError("named pipes need Windows and asyncio's proactor loop")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl as ssl_module
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Final, Self
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Final, Protocol, Self
 
 from ._asyncio_link import AsyncioLink
 from ._deadlines import Deadlines
@@ -50,6 +50,26 @@ class AsyncioListener:
         `Server.wait_closed` is not for us: since 3.12 it waits for the links as well.
         """
         self._server.close()
+
+
+class Closable(Protocol):
+    """What asyncio gives for a pipe that is listened on."""
+
+    def close(self) -> None:
+        """Close."""
+
+
+class AsyncioPipeListener:
+    """A named pipe of Windows that is listened on."""
+
+    def __init__(self, servers: Sequence[Closable], path: str) -> None:
+        self._servers = servers
+        self.sockname: Any = path
+
+    async def aclose(self) -> None:
+        """Stop listening."""
+        for server in self._servers:
+            server.close()
 
 
 class AsyncioRuntime:
@@ -154,6 +174,22 @@ class AsyncioRuntime:
             backlog=backlog,
         )
         return AsyncioListener(server)
+
+    async def listen_pipe(
+        self, make_receiver: Callable[[], Receiver], path: str
+    ) -> AsyncioPipeListener:
+        """Listen on a named pipe of Windows, which only asyncio's proactor loop can.
+
+        Raises:
+            OSError: The pipe cannot be had.
+            RuntimeError: The loop is another one.
+        """
+        listen = getattr(self._loop, "start_serving_pipe", None)
+        if listen is None:
+            raise RuntimeError("named pipes need asyncio's ProactorEventLoop")
+        loop, deadlines = self._loop, self._deadlines
+        servers = await listen(lambda: AsyncioLink(loop, deadlines, make_receiver()), path)
+        return AsyncioPipeListener(servers, path)
 
     def join(
         self,
