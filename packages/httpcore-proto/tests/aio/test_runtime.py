@@ -6,6 +6,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from ssl import PROTOCOL_TLS_SERVER, SSLCertVerificationError, SSLContext, create_default_context
 
 import anyio
