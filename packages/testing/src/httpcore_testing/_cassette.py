@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, Literal, TypeAlias, get_args
 
-import anyio
 from multidict import CIMultiDict
 
 from httpclient import (
@@ -28,9 +27,9 @@ from httpclient import (
     DummyCookieJar,
     TCPConnector,
 )
-from httpcore_proto import Limits, LocalProtocolError
+from httpcore_proto import LocalProtocolError
 from httpcore_proto.aio import StreamReader
-from httpserver import BaseRequest, Server, ServerRunner, StreamResponse
+from httpserver import BaseRequest, StreamResponse
 
 from ._cassette_exchange import (
     CassetteError,
@@ -47,6 +46,7 @@ from ._cassette_file import read_cassette, write_cassette
 from ._cassette_link import CassetteLink
 from ._cassette_match import Matcher, Tape
 from ._cassette_reply import RecordedReply
+from ._hidden_server import LIMITS, HiddenServer
 from ._redaction import Redaction, Redactor
 
 #: Whether a cassette records: once if there is no file yet, never, or everything anew.
@@ -65,11 +65,6 @@ _OWN_FIELDS: Final = frozenset(
 _AUTO_FIELDS: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 # 16 MiB: what is more has no place in a repository of source code.
 _MAX_BODY: Final = 2**24
-# The program and the real server have theirs; here is none that either could run into before.
-_LIMITS: Final = Limits(
-    max_line_size=2**20, max_field_size=2**20, max_headers=2**14, max_head_size=2**20
-)
-_NEVER: Final = float("inf")
 # Seconds for what is still under way when the cassette is closed: nobody waits for it.
 _SHUTDOWN_TIMEOUT: Final = 0.5
 
@@ -144,8 +139,8 @@ class Cassette(BaseConnector):
         self._failures: list[Exception] = []
         self._real = connector
         self._session: ClientSession | None = None
-        self._runner: ServerRunner | None = None
-        self._starting: anyio.Lock | None = None
+        self._server = HiddenServer(self._answer, grace=_SHUTDOWN_TIMEOUT, auto_decompress=False)
+        self._used = False
         self._lines: dict[Any, CassetteLink] = {}
         super().__init__(limit=0)
 
@@ -200,7 +195,8 @@ class Cassette(BaseConnector):
     # The connector.
 
     async def _dial(self, key: ConnectionKey, connection: Any, traces: Any) -> None:
-        runner = await self._running()
+        self._used = True
+        runner = await self._server.started()
         self._lines = {made: line for made, line in self._lines.items() if not line.idle}
         line = CassetteLink(key)
         receiver = runner.make_receiver()
@@ -210,37 +206,14 @@ class Cassette(BaseConnector):
         line.link = connection.link
         connection.link_made(line)
 
-    async def _running(self) -> ServerRunner:
-        """Start what answers, once."""
-        if self._starting is None:
-            self._starting = anyio.Lock()
-        async with self._starting:
-            if self._runner is None:
-                server = Server(
-                    self._answer,
-                    access_log=None,
-                    auto_decompress=False,
-                    handler_cancellation=True,
-                    limits=_LIMITS,
-                    # Who is slow is the program under test, and how slow is its own affair.
-                    head_timeout=_NEVER,
-                    body_timeout=_NEVER,
-                    keepalive_timeout=_NEVER,
-                )
-                runner = ServerRunner(server, shutdown_timeout=_SHUTDOWN_TIMEOUT)
-                await runner.setup()
-                self._runner = runner
-        return self._runner
-
     async def _shut_down(self) -> None:
-        runner, self._runner = self._runner, None
+        used, self._used = self._used, False
         session, self._session = self._session, None
         try:
-            if runner is not None:
+            if used:
                 self.save()
         finally:
-            if runner is not None:
-                await runner.cleanup()
+            await self._server.close()
             if session is not None:
                 await session.close()
 
@@ -318,9 +291,9 @@ class Cassette(BaseConnector):
                 cookie_jar=DummyCookieJar(),
                 auto_decompress=False,
                 skip_auto_headers=_AUTO_FIELDS,
-                max_line_size=_LIMITS.max_line_size,
-                max_field_size=_LIMITS.max_field_size,
-                max_headers=_LIMITS.max_headers,
+                max_line_size=LIMITS.max_line_size,
+                max_field_size=LIMITS.max_field_size,
+                max_headers=LIMITS.max_headers,
                 # The session of the program under test has its own.
                 timeout=ClientTimeout(total=None, sock_connect=None),
             )

@@ -19,9 +19,9 @@ from yarl import URL
 
 import httpclient
 from httpclient import ConnectionKey, TCPConnector
-from httpcore_proto import Limits
-from httpserver import BaseRequest, HTTPException, Server, ServerRunner, StreamResponse
+from httpserver import BaseRequest, HTTPException, ServerRunner, StreamResponse
 
+from ._hidden_server import HiddenServer
 from ._mock_call import Call, read_form
 from ._mock_link import MockLink
 from ._mock_report import UnmatchedRequestError, report
@@ -29,12 +29,8 @@ from ._mock_rule import Rule, RuleOptions, URLMatch
 from ._mock_url import URLPattern, origin_pattern
 
 _FACT: Final = "httpcore_testing.mock"
-# Seconds; a day. Time may be virtual, and jump: nothing of the server's shall be felt.
-_NEVER: Final = 86400.0
 # Seconds that replies have to end after they were cancelled.
 _GRACE: Final = 1.0
-# Bytes. What a client sends is for rules to judge, not for the limits of a server.
-_HEAD_LIMIT: Final = 2**20
 # What code under test makes sessions with.
 _CONNECTORS: Final = (
     httpclient.TCPConnector,
@@ -69,8 +65,9 @@ class MockConnector(TCPConnector):
         self._rules: list[Rule] = []
         self._failures: list[BaseException] = []
         self._open_origins: list[URLPattern] = []
-        self._runner: ServerRunner | None = None
-        self._starting = anyio.Lock()
+        self._server = HiddenServer(
+            self._answer, grace=_GRACE, request_factory=BaseRequest, client_max_size=0
+        )
         self._links: set[MockLink] = set()
 
     # Rules.
@@ -213,12 +210,10 @@ class MockConnector(TCPConnector):
             await self._join(key, connection)
 
     async def _shut_down(self) -> None:
-        runner, self._runner = self._runner, None
         for link in list(self._links):
             link.abort()
             await link.wait_closed()
-        if runner is not None:
-            await runner.cleanup()
+        await self._server.close()
         await super()._shut_down()
 
     # Inside.
@@ -243,29 +238,7 @@ class MockConnector(TCPConnector):
         self.now()  # binds to the event loop
         if self._is_elsewhere():
             self._refuse_elsewhere()
-        async with self._starting:
-            if self._runner is None:
-                server = Server(
-                    self._answer,
-                    request_factory=BaseRequest,
-                    client_max_size=0,
-                    limits=Limits(
-                        max_line_size=_HEAD_LIMIT,
-                        max_field_size=_HEAD_LIMIT,
-                        max_head_size=_HEAD_LIMIT,
-                        max_headers=10_000,
-                    ),
-                    keepalive_timeout=_NEVER,
-                    head_timeout=_NEVER,
-                    body_timeout=_NEVER,
-                    sweep_interval=_NEVER,
-                    handler_cancellation=True,
-                    access_log=None,
-                )
-                runner = ServerRunner(server, shutdown_timeout=_GRACE)
-                await runner.setup()
-                self._runner = runner
-            return self._runner
+        return await self._server.started()
 
     async def _answer(self, request: BaseRequest) -> StreamResponse:
         """Answer a request; the handler of the server."""
